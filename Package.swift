@@ -1,0 +1,45 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Every target is compiled in Swift 6 mode. CI adds `-warnings-as-errors` on the command line, so that a new compiler's
+// warnings do not stop a person from building a release.
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A Swift library of this package. `Docs/Architecture.md` says what each is for.
+func room(_ name: String, path: String? = nil, dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, resources: [Resource] = [], dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "diskdelta",
+    products: [
+        .library(name: "DiskDeltaClient", targets: ["DiskDeltaClient"]),
+        .executable(name: "diskdeltad", targets: ["diskdeltad"]),
+        .executable(name: "diskdelta", targets: ["diskdelta"]),
+        .executable(name: "protoc-gen-diskdelta", targets: ["protoc-gen-diskdelta"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+    ],
+    targets: [
+        .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+        .target(name: "CDiskDeltaProto", dependencies: ["CProtobufC"]),
+        .target(name: "CDiskDeltaSystem"),
+        room("ByteReading"),
+        room("DiskDeltaProtocol", dependencies: ["CDiskDeltaProto", "ByteReading"]),
+        room("DiskImages", dependencies: ["ByteReading", "CDiskDeltaSystem"]),
+    ]
+)

@@ -1,0 +1,146 @@
+/// Merges ranges that touch, clips them to the window, and packs them into batches.
+struct BatchBuilder {
+    private let window: Window
+    private let unit: UInt64
+    private let unitShift: UInt64
+    private let limits: BatchLimits
+
+    private(set) var totals = RangeTotals()
+    /// Everything below was given away in batches.
+    private(set) var processedEnd: UInt64
+
+    private var columns = RangeColumns()
+    /// The columns of the batch before, to be used again once nobody else holds them.
+    private var spare = RangeColumns()
+    private var zero: [UInt8] = []
+    private var hasZero = false
+    /// What the columns take as packed varints.
+    private var runsSize = 0
+    /// Where the last range of the columns ends, or the batch starts.
+    private var previousEnd: UInt64
+
+    /// The range that the next one may still extend; empty where there is none.
+    private var pending: (start: UInt64, end: UInt64, kind: RangeKind) = (0, 0, .data)
+
+    init(window: Window, unit: UInt64, limits: BatchLimits) {
+        self.window = window
+        self.unit = unit
+        self.limits = limits
+        unitShift = UInt64(unit.trailingZeroBitCount)
+        processedEnd = window.start
+        previousEnd = window.start
+    }
+
+    /// Whether the batch has grown to the size of a frame.
+    var isFull: Bool {
+        runsSize >= limits.size || columns.count >= limits.count
+    }
+
+    @inline(__always)
+    mutating func add(from start: UInt64, to end: UInt64, kind: RangeKind) {
+        let start = max(start, window.start)
+        let end = min(end, window.end)
+        guard start < end else { return }
+        if start == pending.end, kind == pending.kind, pending.start < pending.end {
+            pending.end = end
+        } else {
+            flush()
+            pending = (start, end, kind)
+        }
+    }
+
+    @inline(__always)
+    private mutating func flush() {
+        guard pending.start < pending.end else { return }
+        let bytes = pending.end - pending.start
+        let gap = (pending.start - previousEnd) >> unitShift
+        // The disk's very end may lie inside its last unit.
+        let length = (bytes + (unit - 1)) >> unitShift
+        if pending.kind == .zero { markZero(columns.count) }
+        columns.append(gap: gap, length: length)
+        runsSize += Self.varintSize(gap) + Self.varintSize(length)
+        previousEnd = pending.end
+        totals.ranges += 1
+        totals.largest = max(totals.largest, bytes)
+        switch pending.kind {
+        case .data: totals.dataBytes += bytes
+        case .zero: totals.zeroBytes += bytes
+        }
+        pending = (0, 0, .data)
+    }
+
+    private mutating func markZero(_ index: Int) {
+        hasZero = true
+        let byte = index / 8
+        if byte >= zero.count { zero.append(contentsOf: repeatElement(0, count: byte + 1 - zero.count)) }
+        zero[byte] |= 1 << UInt8(index % 8)
+    }
+
+    @inline(__always)
+    private static func varintSize(_ value: UInt64) -> Int {
+        (70 - (value | 1).leadingZeroBitCount) / 7
+    }
+
+    /// Closes the batch, when everything below `settled` was given. A range that may still grow stays for the next batch,
+    /// which then starts at its start.
+    mutating func take(upTo settled: UInt64) -> RangeBatch {
+        let open = pending.start < pending.end ? min(pending.start, settled) : settled
+        return close(at: min(max(open, processedEnd), window.end))
+    }
+
+    /// Closes the last batch, when everything was given.
+    mutating func takeLast() -> RangeBatch {
+        flush()
+        return close(at: window.end)
+    }
+
+    private mutating func close(at end: UInt64) -> RangeBatch {
+        let form: RangeBatch.Form
+        let units = (end - processedEnd + (unit - 1)) >> unitShift
+        if !hasZero, runsSize > 0, (units + 7) / 8 < UInt64(runsSize) {
+            form = .bitmap(Self.bitmap(of: columns, units: Int(units)))
+            columns.removeAll()
+        } else {
+            if hasZero {
+                zero.append(contentsOf: repeatElement(0, count: (columns.count + 7) / 8 - zero.count))
+            }
+            form = .runs(columns, zero: zero)
+        }
+        processedEnd = end
+        previousEnd = end
+        zero = []
+        hasZero = false
+        runsSize = 0
+        let batch = RangeBatch(processedEnd: end, form: form)
+        if case .runs = form { renewColumns() }
+        return batch
+    }
+
+    private mutating func renewColumns() {
+        swap(&columns, &spare)
+        if isKnownUniquelyReferenced(&columns) {
+            columns.removeAll()
+        } else {
+            columns = RangeColumns()
+        }
+    }
+
+    /// The same ranges as a bit for each of `units` units.
+    private static func bitmap(of columns: RangeColumns, units: Int) -> [UInt8] {
+        var words = [UInt64](repeating: 0, count: (units + 63) / 64)
+        var position = 0
+        for (gap, length) in zip(columns.gaps, columns.lengths) {
+            position += Int(gap)
+            var rest = Int(length)
+            while rest > 0 {
+                let bit = position % 64
+                let count = min(rest, 64 - bit)
+                let ones = count == 64 ? UInt64.max : (1 << UInt64(count)) - 1
+                words[position / 64] |= (ones << UInt64(bit)).littleEndian
+                position += count
+                rest -= count
+            }
+        }
+        return words.withUnsafeBytes { Array($0.prefix((units + 7) / 8)) }
+    }
+}

@@ -1,0 +1,44 @@
+/// The gaps and lengths of a batch's ranges, each in its own column, in units.
+///
+/// The columns lie in memory of their own that does not move, so that they can be packed into a message without a copy.
+/// Only `BatchBuilder` writes them, and only while nobody else holds the object.
+public final class RangeColumns: @unchecked Sendable {
+    /// The most ranges that one batch has.
+    static let capacity = 131_072
+
+    private let storage: UnsafeMutablePointer<UInt64>
+    /// How many ranges there are.
+    public private(set) var count = 0
+
+    init() {
+        storage = .allocate(capacity: 2 * Self.capacity)
+    }
+
+    deinit {
+        storage.deallocate()
+    }
+
+    /// For each range, the units between the end of the range before it (or the start of the batch) and its start. Valid
+    /// as long as the object lives.
+    public var gaps: UnsafeBufferPointer<UInt64> {
+        UnsafeBufferPointer(start: storage, count: count)
+    }
+
+    /// For each range its length. Valid as long as the object lives.
+    public var lengths: UnsafeBufferPointer<UInt64> {
+        UnsafeBufferPointer(start: storage + Self.capacity, count: count)
+    }
+
+    func removeAll() {
+        count = 0
+    }
+
+    /// Appends a range. There is room: the builder closes a batch long before the columns are full.
+    @inline(__always)
+    func append(gap: UInt64, length: UInt64) {
+        precondition(count < Self.capacity)
+        (storage + count).initialize(to: gap)
+        (storage + Self.capacity + count).initialize(to: length)
+        count += 1
+    }
+}

@@ -1,0 +1,34 @@
+/// What is asked about a disk.
+public struct Question: Hashable, Sendable {
+    public enum Subject: Hashable, Sendable {
+        /// The ranges that changed since the baseline `since`, up to `target` (nil or empty: now).
+        case changes(since: String, target: String?)
+        /// The ranges that hold data.
+        case allocation
+    }
+
+    public var subject: Subject
+    /// The start of the window in bytes.
+    public var offset: UInt64
+    /// The length of the window in bytes; nil means to the end of the disk.
+    public var length: UInt64?
+    /// The smallest piece, in bytes, worth telling apart: a power-of-two multiple of the logical sector; nil means the
+    /// source's own.
+    public var granularity: UInt64?
+    /// The epoch that the disk must be in; nil or empty where the caller does not mind.
+    public var ifEpoch: String?
+
+    public init(
+        _ subject: Subject,
+        offset: UInt64 = 0,
+        length: UInt64? = nil,
+        granularity: UInt64? = nil,
+        ifEpoch: String? = nil
+    ) {
+        self.subject = subject
+        self.offset = offset
+        self.length = length
+        self.granularity = granularity
+        self.ifEpoch = ifEpoch
+    }
+}

@@ -1,0 +1,76 @@
+internal import DiskImages
+
+/// The answer to a planned question, pulled batch by batch.
+///
+/// It walks metadata only, in ascending order, at a cost that follows the window and not the disk. Its memory is one extent
+/// and one mask of bits for each layer and one batch, whatever the size of the disk and the number of ranges.
+public final class RangeCursor {
+    private var walk: ChangeWalk
+    private var ranges: GranuleWidener
+    private let window: Window
+    private let watched: [any DiskImage]
+    /// Everything below was walked over.
+    private var position: UInt64
+    private let end: UInt64
+    private let limits: BatchLimits
+    private var isFinished = false
+
+    public convenience init(_ plan: Plan) {
+        self.init(plan, limits: BatchLimits())
+    }
+
+    init(_ plan: Plan, limits: BatchLimits) {
+        self.limits = limits
+        walk = ChangeWalk(plan)
+        ranges = GranuleWidener(plan, limits: limits)
+        window = plan.window
+        watched = plan.layers + plan.baseline
+        // Ranges are widened over the whole disk, and only then does the window clip them.
+        let before = plan.window.start % plan.granularity
+        let over = plan.window.end % plan.granularity
+        position = plan.window.start - before
+        let after = over == 0 ? 0 : plan.granularity - over
+        end = plan.window.start == plan.window.end
+            ? position : plan.window.end + min(after, plan.size - plan.window.end)
+    }
+
+    /// The sum of the ranges so far; of the whole answer, once `next()` has returned nil.
+    public var totals: RangeTotals { ranges.batches.totals }
+
+    /// The first byte of the disk that no batch has answered for; once `next()` has returned nil, the end of the window.
+    public var processedEnd: UInt64 { ranges.batches.processedEnd }
+
+    /// The next batch, or nil when the whole window is answered for.
+    ///
+    /// A batch may have no range: it then only tells that the walk has come further.
+    ///
+    /// - Throws: an error of an image that could not be read; `epochChanged` where a file of the chain changed since it was
+    ///   opened. What was given before stays right for the epoch of the plan.
+    public func next() throws(QueryError) -> RangeBatch? {
+        guard !isFinished else { return nil }
+        var stripes = 0
+        while position < end, stripes < limits.stripes, !ranges.batches.isFull {
+            position = try walk.step(from: position, limit: end, into: &ranges)
+            stripes += 1
+        }
+        // What was read belongs to the plan's epoch only if the files are still those that were opened.
+        try checkFiles()
+        guard position >= end else { return ranges.takeBatch(at: position) }
+        isFinished = true
+        return window.start == window.end ? nil : ranges.takeLastBatch()
+    }
+
+    private func checkFiles() throws(QueryError) {
+        for image in watched where try !Self.isUnchanged(image.file) {
+            throw QueryError(.epochChanged, "\(image.file.name) changed while it was read: start again from the beginning")
+        }
+    }
+
+    private static func isUnchanged(_ file: ImageFile) throws(QueryError) -> Bool {
+        do throws(ImageError) {
+            return try file.isUnchanged()
+        } catch {
+            throw QueryError(error)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import DiskImages
+import Foundation
+
+@testable import ChangeQuery
+
+/// A layer that a test makes up: blocks with a content each, or with a content for each of their sectors.
+///
+/// It answers like a real one, but ends its extents at random places, as the protocol allows.
+final class FakeLayer: DiskImage {
+    enum Block {
+        case uniform(SectorContent)
+        /// Whether each sector holds data.
+        case mixed([Bool])
+    }
+
+    let description: ImageDescription
+    let file: ImageFile
+    let blocks: [Block]
+    let sectorsPerBlock: Int
+    let sectorCount: Int
+    let sector: Int
+    private var generator: SeededGenerator
+
+    init(
+        sectorCount: Int,
+        sector: Int,
+        sectorsPerBlock: Int,
+        file: ImageFile,
+        using generator: inout SeededGenerator
+    ) {
+        self.sectorCount = sectorCount
+        self.sector = sector
+        self.sectorsPerBlock = sectorsPerBlock
+        self.file = file
+        let count = (sectorCount + sectorsPerBlock - 1) / sectorsPerBlock
+        var previous = Block.uniform(.absent)
+        blocks = (0..<count).map { _ in
+            switch Int.random(in: 0..<9, using: &generator) {
+            case 0, 1: previous = .uniform(.absent)
+            case 2: previous = .uniform(.data)
+            case 3: previous = .uniform(.zero)
+            case 4: previous = .uniform(.unmapped)
+            case 5: break
+            default:
+                let density = Double.random(in: 0...1, using: &generator)
+                previous = .mixed(
+                    (0..<sectorsPerBlock).map { _ in Double.random(in: 0..<1, using: &generator) < density }
+                )
+            }
+            return previous
+        }
+        description = ImageDescription(
+            format: .vhdx,
+            diskType: .differencing,
+            virtualSize: UInt64(sectorCount * sector),
+            blockSize: UInt32(sectorsPerBlock * sector),
+            logicalSectorSize: UInt32(sector),
+            physicalSectorSize: 4096,
+            virtualDiskID: nil,
+            identifier: .random(using: &generator),
+            revision: "",
+            parent: nil
+        )
+        self.generator = generator
+        _ = generator.next()
+    }
+
+    /// The content of one sector, as the test knows it.
+    func content(of index: Int) -> SectorContent {
+        guard index < sectorCount else { return .unmapped }
+        switch blocks[index / sectorsPerBlock] {
+        case .uniform(let content): return content
+        case .mixed(let bits): return bits[index % sectorsPerBlock] ? .data : .absent
+        }
+    }
+
+    func extent(at offset: UInt64, limit: UInt64, into mask: inout SectorMask) throws(ImageError) -> LayerExtent {
+        let first = Int(offset) / sector
+        let last = Int(limit) / sector
+        guard offset % UInt64(64 * sector) == 0, limit > offset, last <= sectorCount,
+            last == sectorCount || last % 64 == 0
+        else { throw ImageError(.invalidParameter, "an extent was asked for that the protocol does not allow", path: "") }
+        let block = first / sectorsPerBlock
+        var end = min((block + 1) * sectorsPerBlock, last)
+        if end - first > 64, Bool.random(using: &generator) {
+            end = first + 64 * Int.random(in: 1...((end - first) / 64), using: &generator)
+        }
+        switch blocks[block] {
+        case .uniform(let content): return .uniform(content, end: UInt64(end * sector))
+        case .mixed(let bits):
+            try mask.fill(count: end - first) { (words, wordCount) throws(ImageError) in
+                for index in 0..<wordCount {
+                    var word: UInt64 = 0
+                    for bit in 0..<64 {
+                        let position = first + index * 64 + bit - block * sectorsPerBlock
+                        if position < bits.count, bits[position] { word |= 1 << UInt64(bit) }
+                    }
+                    words[index] = word
+                }
+            }
+            return .mixed(end: UInt64(end * sector))
+        }
+    }
+}
+
+/// A generator whose sequence follows from its seed (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}

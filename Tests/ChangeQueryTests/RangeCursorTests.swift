@@ -1,0 +1,155 @@
+import DiskImages
+import Foundation
+import Testing
+
+@testable import ChangeQuery
+
+@Suite("The range cursor against a model that goes sector by sector")
+struct RangeCursorTests {
+    /// A made-up disk: its layers, the leaf first.
+    struct Disk {
+        let layers: [FakeLayer]
+        let sector: Int
+
+        init(using generator: inout SeededGenerator) throws {
+            let sector = Bool.random(using: &generator) ? 512 : 4096
+            let usual = Int.random(in: 1...3000, using: &generator)
+            let file = try LocalFiles().open(#filePath)
+            self.sector = sector
+            layers = (0..<Int.random(in: 1...6, using: &generator)).map { _ in
+                // Now and then a layer is smaller or larger than the others: the disk was resized.
+                let resized = Int.random(in: 0..<6, using: &generator) == 0
+                return FakeLayer(
+                    sectorCount: resized ? Int.random(in: 1...3000, using: &generator) : usual,
+                    sector: sector,
+                    sectorsPerBlock: 64 << Int.random(in: 0...4, using: &generator),
+                    file: file,
+                    using: &generator
+                )
+            }
+        }
+    }
+
+    static let seeds: [UInt64] = (0..<40).map { $0 &* 0x9E37_79B9 &+ 7 }
+
+    @Test("Changes and allocation, in windows, with granularities, in batches of any size", arguments: seeds)
+    func answersAsTheModel(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        for _ in 0..<25 {
+            let disk = try Disk(using: &generator)
+            let top = Int.random(in: 0..<disk.layers.count, using: &generator)
+            let bottom = Int.random(in: top..<disk.layers.count, using: &generator)
+            let isAllocation = Int.random(in: 0..<4, using: &generator) == 0
+            let target = disk.layers[isAllocation ? 0 : top]
+            let kinds: [RangeKind?] = (0..<target.sectorCount).map { index in
+                isAllocation
+                    ? AnswerModel.allocation(of: index, layers: disk.layers)
+                    : top == bottom
+                        ? nil
+                        : AnswerModel.change(
+                            of: index,
+                            layers: Array(disk.layers[top..<bottom]),
+                            baseline: Array(disk.layers[bottom...])
+                        )
+            }
+            let granularity = disk.sector << Int.random(in: 0...12, using: &generator)
+            let first = Int.random(in: 0...target.sectorCount, using: &generator)
+            let last = Int.random(in: first...target.sectorCount, using: &generator)
+            let question = Question(
+                isAllocation
+                    ? .allocation
+                    : .changes(
+                        since: disk.layers[bottom].description.identifier?.description ?? "",
+                        target: target.description.identifier?.description
+                    ),
+                offset: UInt64(first * disk.sector),
+                length: last == target.sectorCount && Bool.random(using: &generator)
+                    ? nil : UInt64((last - first) * disk.sector),
+                granularity: UInt64(granularity)
+            )
+            let plan = try Plan(question, about: disk.layers)
+            let limits = BatchLimits(
+                size: Int.random(in: 1...4000, using: &generator),
+                count: Int.random(in: 1...2000, using: &generator),
+                stripes: Int.random(in: 1...100, using: &generator)
+            )
+            let (reader, totals) = try read(plan, limits: limits)
+            let expected = AnswerModel.ranges(kinds, sector: disk.sector, granularity: granularity, window: first..<last)
+
+            #expect(reader.problems == [], "seed \(seed)")
+            #expect(reader.ranges == expected, "seed \(seed), \(question)")
+            #expect(reader.position == plan.window.end)
+            #expect(totals.ranges == UInt64(expected.count))
+            #expect(totals.largest == expected.map { $0.end - $0.start }.max() ?? 0)
+            for (kind, bytes) in [(RangeKind.data, totals.dataBytes), (.zero, totals.zeroBytes)] {
+                #expect(bytes == expected.filter { $0.kind == kind }.reduce(0) { $0 + $1.end - $1.start })
+            }
+        }
+    }
+
+    @Test("Any split of the disk into windows gives the same whole", arguments: seeds)
+    func windowsAddUp(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        let disk = try Disk(using: &generator)
+        let since = try #require(disk.layers.last?.description.identifier).description
+        let size = disk.layers[0].sectorCount
+        let granularity = UInt64(disk.sector << Int.random(in: 0...8, using: &generator))
+        func answer(_ window: Range<Int>) throws -> [PlainRange] {
+            let question = Question(
+                .changes(since: since, target: nil),
+                offset: UInt64(window.lowerBound * disk.sector),
+                length: UInt64(window.count * disk.sector),
+                granularity: granularity
+            )
+            let (reader, _) = try read(try Plan(question, about: disk.layers), limits: BatchLimits())
+            #expect(reader.problems == [], "seed \(seed)")
+            return reader.ranges
+        }
+        var parts: [PlainRange] = []
+        var start = 0
+        while start < size {
+            let end = Int.random(in: (start + 1)...size, using: &generator)
+            for range in try answer(start..<end) {
+                if let last = parts.last, last.end == range.start, last.kind == range.kind {
+                    parts[parts.count - 1].end = range.end
+                } else {
+                    parts.append(range)
+                }
+            }
+            start = end
+        }
+        #expect(parts == (try answer(0..<size)), "seed \(seed)")
+    }
+
+    @Test("Where every second sector changed, the bits are sent as bits")
+    func denseChangesTravelAsBits() throws {
+        var generator = SeededGenerator(seed: 1)
+        let file = try LocalFiles().open(#filePath)
+        var dense: FakeLayer?
+        while dense == nil {
+            let layer = FakeLayer(sectorCount: 4096, sector: 512, sectorsPerBlock: 4096, file: file, using: &generator)
+            if case .mixed(let bits) = layer.blocks[0], bits.filter(\.self).count > 1500, bits.filter(\.self).count < 2500 {
+                dense = layer
+            }
+        }
+        let base = FakeLayer(sectorCount: 4096, sector: 512, sectorsPerBlock: 64, file: file, using: &generator)
+        let layers = [try #require(dense), base]
+        let since = try #require(base.description.identifier).description
+        let plan = try Plan(Question(.changes(since: since, target: nil)), about: layers)
+        let (reader, _) = try read(plan, limits: BatchLimits())
+        #expect(reader.bitmaps == 1)
+        #expect(reader.problems == [])
+        let kinds = (0..<4096).map { AnswerModel.change(of: $0, layers: [layers[0]], baseline: [base]) }
+        #expect(reader.ranges == AnswerModel.ranges(kinds, sector: 512, granularity: 512, window: 0..<4096))
+    }
+
+    private func read(_ plan: Plan, limits: BatchLimits) throws -> (BatchReader, RangeTotals) {
+        let cursor = RangeCursor(plan, limits: limits)
+        var reader = BatchReader(plan)
+        while let batch = try cursor.next() {
+            reader.read(batch)
+            #expect(reader.position == cursor.processedEnd)
+        }
+        return (reader, cursor.totals)
+    }
+}
