@@ -1,0 +1,46 @@
+/// A disk with everything it stands on: the leaf that was named, its parent, and so on down to the base.
+///
+/// A chain is used by one task at a time, as its images are.
+public final class DiskChain {
+    /// The most layers that are opened: each holds a descriptor and some 128 KiB of buffers.
+    public static let maximumDepth = 1_024
+
+    /// The layers, leaf first; never empty.
+    public let layers: [any DiskImage]
+
+    private init(layers: [any DiskImage]) {
+        self.layers = layers
+    }
+
+    /// Opens the disk `name` and all its parents.
+    ///
+    /// - Throws: `fileNotFound`, `accessDenied`, `notADisk`, `unsupported`, `corrupt`, `readFailed` for the leaf; these and
+    ///   `parentNotFound`, `parentMismatch`, `pathNotAllowed`, `chainCycle` for a parent; `resourceLimit` where the chain
+    ///   is longer than `maximumDepth` or the process has no descriptor left.
+    public static func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
+        var layers: [any DiskImage] = [try files.open(name).openImage()]
+        var opened: Set<ImageFile.Identity> = [layers[0].file.identity]
+        while let child = layers.last, let reference = child.description.parent {
+            guard layers.count < maximumDepth else {
+                throw child.file.error(.resourceLimit, "The chain has more than \(maximumDepth) layers.")
+            }
+            let search = ParentSearch(child: child, reference: reference)
+            let parent = try search.run(in: files)
+            guard opened.insert(parent.file.identity).inserted else {
+                throw child.file.error(
+                    .chainCycle,
+                    "The parent \(parent.file.name) is already part of the chain, so that the disk is its own ancestor."
+                )
+            }
+            let childSector = child.description.logicalSectorSize
+            let parentSector = parent.description.logicalSectorSize
+            guard childSector == parentSector else {
+                throw child.file.corrupt(
+                    "The disk has sectors of \(childSector) bytes and its parent \(parent.file.name) of \(parentSector)."
+                )
+            }
+            layers.append(parent)
+        }
+        return DiskChain(layers: layers)
+    }
+}

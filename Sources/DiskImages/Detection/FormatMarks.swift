@@ -1,0 +1,58 @@
+internal import ByteReading
+
+/// The bytes by which a file shows its format, whatever its name.
+struct FormatMarks {
+    /// "vhdxfile" at the file's start.
+    var hasVHDXIdentifier = false
+    /// The signature of a VHDX header or region table where one belongs, or a first part of "vhdxfile" in a file that is
+    /// too short for all of it: what is left of a VHDX file whose start is damaged.
+    var hasOtherVHDXMark = false
+    /// "conectix" at the file's start or in its last 512 bytes, or "cxsparse" behind the first.
+    var hasVHDMark = false
+    /// "QFI\xFB" at the file's start.
+    var hasQcow2Mark = false
+    /// A brace as the first thing that is not white space.
+    var looksLikeJSON = false
+
+    private static let cookie: UInt64 = 0x636F_6E65_6374_6978  // "conectix"
+    private static let sparseCookie: UInt64 = 0x6378_7370_6172_7365  // "cxsparse"
+    private static let qcow2: UInt32 = 0x5146_49FB
+
+    static func read(from file: ImageFile) throws(ImageError) -> FormatMarks {
+        var marks = FormatMarks()
+        let start = try file.bytes(at: 0, count: Int(min(file.size, 1_024)))
+        if file.size < 8 {
+            marks.hasOtherVHDXMark = !start.isEmpty && "vhdxfile".utf8.starts(with: start)
+        }
+        marks.hasVHDXIdentifier = start.starts(with: "vhdxfile".utf8)
+        marks.hasQcow2Mark = number(UInt32.self, in: start, at: 0) == qcow2
+        marks.hasVHDMark =
+            number(UInt64.self, in: start, at: 0) == cookie || number(UInt64.self, in: start, at: 512) == sparseCookie
+        if file.size >= 512 {
+            let footer = try file.bytes(at: file.size - 512, count: 9)
+            // Some old writers left a footer of 511 bytes.
+            if number(UInt64.self, in: footer, at: 0) == cookie || number(UInt64.self, in: footer, at: 1) == cookie {
+                marks.hasVHDMark = true
+            }
+        }
+        let whiteSpace: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
+        marks.looksLikeJSON = start.first { !whiteSpace.contains($0) } == UInt8(ascii: "{")
+        let places =
+            VHDXFormat.headerOffsets.map { ($0, VHDXHeader.signature) }
+            + VHDXFormat.regionTableOffsets.map { ($0, VHDXRegionTable.signature) }
+        for (offset, signature) in places where file.size >= offset + 4 {
+            let bytes = try file.bytes(at: offset, count: 4)
+            if number(UInt32.self, in: bytes, at: 0)?.byteSwapped == signature { marks.hasOtherVHDXMark = true }
+        }
+        return marks
+    }
+
+    /// The big-endian number at `offset`; nil where the bytes end before.
+    private static func number<T: FixedWidthInteger & BitwiseCopyable>(
+        _ type: T.Type,
+        in bytes: [UInt8],
+        at offset: Int
+    ) -> T? {
+        do { return try bytes.span.bytes.bigEndian(type, at: offset) } catch { return nil }
+    }
+}

@@ -1,0 +1,67 @@
+extension ImageFile {
+    /// The image that this file is.
+    ///
+    /// The name's extension claims a format, and the content must agree. Without a known extension the content decides
+    /// among the formats that have marks. Nothing is ever taken for a raw disk by its content: a guest could have written
+    /// it.
+    ///
+    /// - Throws: `corrupt` where the marks of the claimed format are damaged, `notADisk` where the content is plainly
+    ///   something else, `unsupported` for a format that this version does not read; and what the format's own reader
+    ///   throws.
+    public func openImage() throws(ImageError) -> any DiskImage {
+        if NameClaim.isVHDSet(name) {
+            throw error(
+                .unsupported,
+                "The layout of Hyper-V's VHD Set files is not documented; this program reads none."
+            )
+        }
+        let claim = NameClaim.format(of: name)
+        // A raw disk may hold anything, the marks of another format included, so nothing in it is looked at.
+        if claim == .raw { throw notReadYet("raw disks") }
+        let marks = try FormatMarks.read(from: self)
+        switch claim {
+        case .vhdx:
+            guard marks.hasVHDXIdentifier || marks.hasOtherVHDXMark else { throw notWhatItsNameSays("a VHDX file") }
+            return try VHDXImage(self)
+        case .vhd:
+            guard marks.hasVHDMark else { throw notWhatItsNameSays("a VHD file") }
+            throw notReadYet("VHD files")
+        case .qcow2:
+            guard marks.hasQcow2Mark else { throw notWhatItsNameSays("a qcow2 file") }
+            throw notReadYet("qcow2 files")
+        case .vhdset:
+            guard marks.looksLikeJSON else { throw notWhatItsNameSays("a catalogue of a VHD Set") }
+            throw notReadYet("catalogues of VHD Sets")
+        case .raw, nil:
+            if marks.hasVHDXIdentifier { return try VHDXImage(self) }
+            if marks.hasQcow2Mark { throw notReadYet("qcow2 files") }
+            if marks.hasVHDMark { throw notReadYet("VHD files") }
+            throw error(.notADisk, "Neither the name nor the content is that of a disk image.")
+        }
+    }
+
+    private func notWhatItsNameSays(_ what: String) -> ImageError {
+        error(.notADisk, "By its name this is \(what), and its content is something else.")
+    }
+
+    private func notReadYet(_ what: String) -> ImageError {
+        error(.unsupported, "This version of the program does not read \(what).")
+    }
+}
+
+/// What the extension of a file's name says of its format.
+enum NameClaim {
+    static func format(of name: String) -> ImageDescription.Format? {
+        let name = name.lowercased()
+        let claims: [(suffix: String, format: ImageDescription.Format)] = [
+            (".vhdx", .vhdx), (".avhdx", .vhdx), (".vhd", .vhd), (".avhd", .vhd), (".vhdset.json", .vhdset),
+            (".qcow2", .qcow2), (".raw", .raw), (".img", .raw),
+        ]
+        return claims.first { name.hasSuffix($0.suffix) }?.format
+    }
+
+    /// Whether the name is that of a VHD Set as Hyper-V makes them.
+    static func isVHDSet(_ name: String) -> Bool {
+        name.lowercased().hasSuffix(".vhds")
+    }
+}

@@ -1,0 +1,118 @@
+internal import Glibc
+
+/// A regular file that is open for reading: what every image format reads from.
+///
+/// The file's size is that of the moment it was opened, and no read goes beyond it. Reads name their offset and change
+/// no state, so a file may be shared; the descriptor is closed when the last reference goes.
+public final class ImageFile: Sendable {
+    /// What tells one file of this machine from another, whatever its name.
+    public struct Identity: Hashable, Sendable {
+        public let device: UInt64
+        public let inode: UInt64
+    }
+
+    /// The most bytes that one structure of a file may have to be read as a whole.
+    static let maximumStructureLength = 1 << 20
+
+    /// The file as the user names it: what messages and answers show.
+    public let name: String
+    /// The path on this machine, against whose folder relative parents are resolved.
+    public let path: String
+    /// In bytes, when the file was opened.
+    public let size: UInt64
+    public let identity: Identity
+    /// In nanoseconds since 1970, when the file was opened.
+    public let modificationTime: Int64
+
+    let descriptor: Int32
+
+    /// Takes over an open descriptor, and closes it where this fails.
+    ///
+    /// - Throws: `notADisk` where it is not a regular file, `readFailed` where it cannot be examined.
+    public init(takingDescriptor descriptor: Int32, name: String, path: String) throws(ImageError) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            let failure = errno
+            close(descriptor)
+            throw ImageError(.readFailed, "The file cannot be examined: \(systemMessage(failure)).", path: name)
+        }
+        guard status.st_mode & S_IFMT == S_IFREG, status.st_size >= 0 else {
+            close(descriptor)
+            throw ImageError(.notADisk, "This is not a regular file.", path: name)
+        }
+        self.descriptor = descriptor
+        self.name = name
+        self.path = path
+        size = UInt64(status.st_size)
+        identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+        modificationTime = Self.modificationTime(of: status)
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// Fills `bytes` with what the file holds from `offset` on.
+    ///
+    /// - Throws: `corrupt` where the file ends before, `readFailed` where the operating system fails.
+    public func read(at offset: UInt64, into bytes: inout [UInt8]) throws(ImageError) {
+        var span = bytes.mutableSpan
+        try span.withUnsafeMutableBytes { (buffer) throws(ImageError) in
+            try read(at: offset, into: buffer)
+        }
+    }
+
+    /// A copy of `count` bytes from `offset`: for a structure of bounded size.
+    ///
+    /// - Throws: `corrupt` where the file ends before or `count` is above 1 MiB, `readFailed` where the operating system
+    ///   fails.
+    func bytes(at offset: UInt64, count: Int) throws(ImageError) -> [UInt8] {
+        guard count >= 0, count <= Self.maximumStructureLength else {
+            throw corrupt("A structure of \(count) bytes is longer than any that the format has.", at: offset)
+        }
+        try checkInside(offset: offset, count: UInt64(count))
+        var bytes = [UInt8](repeating: 0, count: count)
+        try read(at: offset, into: &bytes)
+        return bytes
+    }
+
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {
+        try checkInside(offset: offset, count: UInt64(buffer.count))
+        guard let start = buffer.baseAddress else { return }
+        var done = 0
+        while done < buffer.count {
+            // The sum is not above the file's size, which came from a signed number.
+            let count = pread(descriptor, start + done, buffer.count - done, off_t(offset) + off_t(done))
+            if count > 0 {
+                done += count
+            } else if count == 0 {
+                throw error(.readFailed, "The file became shorter while it was read.", at: offset)
+            } else if errno != EINTR {
+                throw error(.readFailed, "The file cannot be read: \(systemMessage(errno)).", at: offset)
+            }
+        }
+    }
+
+    private func checkInside(offset: UInt64, count: UInt64) throws(ImageError) {
+        guard offset <= size, count <= size - offset else {
+            throw corrupt("The file ends before the \(count) bytes that should be here.", at: offset)
+        }
+    }
+}
+
+extension ImageFile {
+    /// An error about this file.
+    func error(
+        _ code: ImageError.Code,
+        _ message: String,
+        at offset: UInt64? = nil,
+        detailCode: UInt32 = 0
+    ) -> ImageError {
+        ImageError(code, message, path: name, offset: offset, detailCode: detailCode)
+    }
+
+    /// The error for a structure of this file that is damaged.
+    func corrupt(_ message: String, at offset: UInt64? = nil, detailCode: UInt32 = 0) -> ImageError {
+        error(.corrupt, message, at: offset, detailCode: detailCode)
+    }
+}

@@ -1,0 +1,140 @@
+/// A VHDX or AVHDX file, open for reading ([MS-VHDX]).
+///
+/// Opening reads the headers, the region table and the metadata. The block allocation table and the sector bitmaps are
+/// read as `extent` comes to them, 64 KiB at a time; nothing is concluded from an entry outside the window asked about.
+public final class VHDXImage: DiskImage {
+    public let description: ImageDescription
+    public let file: ImageFile
+
+    private let structure: VHDXStructure
+    private let geometry: VHDXGeometry
+    private var blockTable: VHDXBlockTable
+    private var bitmap: VHDXSectorBitmap
+
+    /// - Throws: `corrupt`; `unsupported` for what this program does not know, and for a log that must be replayed;
+    ///   `readFailed`.
+    public init(_ file: ImageFile) throws(ImageError) {
+        self.file = file
+        structure = try VHDXStructure.read(from: file)
+        geometry = structure.geometry
+        description = structure.description
+        blockTable = try VHDXBlockTable(file: file, region: structure.regions.blockTable, geometry: geometry)
+        bitmap = VHDXSectorBitmap(file: file)
+    }
+
+    public func extent(
+        at offset: UInt64,
+        limit: UInt64,
+        into mask: inout SectorMask
+    ) throws(ImageError) -> LayerExtent {
+        let limit = min(limit, geometry.virtualSize)
+        let alignment = UInt64(64) << geometry.sectorShift
+        guard offset < limit, offset % alignment == 0, limit % alignment == 0 || limit == geometry.virtualSize else {
+            throw file.error(.invalidParameter, "The bytes \(offset) to \(limit) are no window of the disk.")
+        }
+        let block = offset >> geometry.blockShift
+        let index = geometry.entryIndex(ofBlock: block)
+        let entry = try blockTable.entry(index)
+        guard let kind = kind(of: entry, block: block) else {
+            throw corruption(of: entry, block: block, at: blockTable.fileOffset(ofEntry: index))
+        }
+        switch kind {
+        case .uniform(let content):
+            return .uniform(content, end: endOfRun(of: content, like: entry, after: block, limit: limit))
+        case .partial:
+            let end = min(limit, (block + 1) << geometry.blockShift)
+            return .mixed(end: try fill(&mask, from: offset, to: end, block: block))
+        }
+    }
+
+    private enum Kind: Equatable {
+        case uniform(SectorContent)
+        case partial
+    }
+
+    /// What an entry says of its block; nil where it is damaged.
+    private func kind(of entry: VHDXBlockEntry, block: UInt64) -> Kind? {
+        switch entry.state {
+        case .notPresent: .uniform(.absent)
+        // The specification lets such a block hold anything: whoever asks what may have changed must be told of it.
+        case .undefined: .uniform(.data)
+        case .zero: .uniform(.zero)
+        case .unmapped: .uniform(.unmapped)
+        case .fullyPresent: hasGoodPlace(entry, block: block) ? .uniform(.data) : nil
+        case .partiallyPresent: geometry.isDifferencing && hasGoodPlace(entry, block: block) ? .partial : nil
+        case nil: nil
+        }
+    }
+
+    private func hasGoodPlace(_ entry: VHDXBlockEntry, block: UInt64) -> Bool {
+        structure.problem(withPlaceOf: entry, block: block, fileSize: file.size) == nil
+    }
+
+    /// Where the run of blocks with the same content as `block` ends, at the end of the loaded page of the block
+    /// allocation table at the latest. It ends before a damaged entry, so that what comes before can be told.
+    private func endOfRun(
+        of content: SectorContent,
+        like entry: VHDXBlockEntry,
+        after block: UInt64,
+        limit: UInt64
+    ) -> UInt64 {
+        let blockLimit = min(geometry.blockCount, (limit + geometry.blockSize - 1) >> geometry.blockShift)
+        // Entries without a place repeat to the bit in long runs, and the bits need no second look.
+        let isRepeatable = content != .data
+        var next = block + 1
+        while next < blockLimit, let other = blockTable.loadedEntry(geometry.entryIndex(ofBlock: next)) {
+            guard isRepeatable && other == entry || kind(of: other, block: next) == .uniform(content) else { break }
+            next += 1
+        }
+        return min(limit, next << geometry.blockShift)
+    }
+
+    /// Fills `mask` from the sector bitmap of a partially present block, and returns where it ends.
+    private func fill(
+        _ mask: inout SectorMask,
+        from offset: UInt64,
+        to end: UInt64,
+        block: UInt64
+    ) throws(ImageError) -> UInt64 {
+        let chunk = block >> geometry.chunkRatioShift
+        if bitmap.chunk != chunk {
+            bitmap.place(chunk: chunk, at: try bitmapOffset(ofChunk: chunk, neededBy: block))
+        }
+        let sector = (offset & ((1 << geometry.chunkShift) - 1)) >> geometry.sectorShift
+        let sectorLimit = sector + (end - offset + geometry.sectorSize - 1) >> geometry.sectorShift
+        let filled = try bitmap.fill(&mask, from: sector, to: sectorLimit)
+        return min(end, offset + filled << geometry.sectorShift)
+    }
+
+    private func bitmapOffset(ofChunk chunk: UInt64, neededBy block: UInt64) throws(ImageError) -> UInt64 {
+        let index = geometry.entryIndex(ofBitmap: chunk)
+        let place = blockTable.fileOffset(ofEntry: index)
+        let words = try file.bytes(at: place, count: 8)
+        let entry = VHDXBlockEntry(word: words.reversed().reduce(0) { $0 << 8 | UInt64($1) })
+        guard entry.state == .fullyPresent else {
+            throw file.corrupt(
+                "Payload block \(block) is partially present, and the sector bitmap block \(chunk) is not there.",
+                at: place,
+                detailCode: VHDXDetailCode.bitmapMismatch
+            )
+        }
+        if let problem = structure.problem(withPlaceOf: entry, bitmapOfChunk: chunk, fileSize: file.size) {
+            throw file.corrupt(problem, at: place, detailCode: VHDXDetailCode.blockTableCorrupt)
+        }
+        return entry.offset
+    }
+
+    private func corruption(of entry: VHDXBlockEntry, block: UInt64, at place: UInt64) -> ImageError {
+        let message =
+            switch entry.state {
+            case nil:
+                "The block allocation table gives payload block \(block) a state that does not exist."
+            case .partiallyPresent where !geometry.isDifferencing:
+                "Payload block \(block) is partially present, and the disk has no parent."
+            default:
+                structure.problem(withPlaceOf: entry, block: block, fileSize: file.size)
+                    ?? "The entry of payload block \(block) is damaged."
+            }
+        return file.corrupt(message, at: place, detailCode: VHDXDetailCode.blockTableCorrupt)
+    }
+}

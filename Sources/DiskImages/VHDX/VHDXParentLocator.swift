@@ -1,0 +1,101 @@
+internal import ByteReading
+
+/// The metadata item that says where a differencing disk's parent is and how to recognise it ([MS-VHDX] 2.6.2.6).
+enum VHDXParentLocator {
+    /// The only type that the specification defines: the parent is a VHDX file.
+    static let typeID = GUID(high: 0xB04A_EFB7_D19E_4A81, low: 0xB789_25B8_E944_5913)
+    static let headerLength = 20
+    static let entryLength = 12
+
+    static let linkageKeys = ["parent_linkage", "parent_linkage2"]
+    /// In the order in which they are to be tried.
+    static let pathKeys = ["relative_path", "volume_path", "absolute_win32_path"]
+    private static let maximumKeyLength = 64
+
+    /// What the locator in `bytes`, which lies at `offset` of the file, says of the parent.
+    ///
+    /// - Throws: `corrupt` where it is damaged, has no usable identity or names no place; `unsupported` where its type is
+    ///   not known.
+    static func read(
+        _ bytes: [UInt8],
+        in file: ImageFile,
+        at offset: UInt64
+    ) throws(ImageError) -> ParentReference {
+        let values: [String: String]?
+        do { values = try knownValues(bytes.span.bytes) } catch {
+            throw file.corrupt("Parent locator: \(error).", at: offset)
+        }
+        guard let values else {
+            throw file.error(.unsupported, "The parent is of a kind that this program does not know.", at: offset)
+        }
+        var identifiers: [GUID] = []
+        for key in linkageKeys {
+            // Hyper-V leaves a zero GUID behind in the second key: it stands for none and matches no file.
+            guard let text = values[key], let identifier = GUID(text), identifier != .zero else { continue }
+            if !identifiers.contains(identifier) { identifiers.append(identifier) }
+        }
+        guard !identifiers.isEmpty else {
+            throw file.corrupt("The parent locator does not say which disk the parent is.", at: offset)
+        }
+        var candidates: [String] = []
+        for key in pathKeys {
+            guard let text = values[key], let candidate = candidate(text) else { continue }
+            if !candidates.contains(candidate) { candidates.append(candidate) }
+        }
+        guard !candidates.isEmpty else {
+            throw file.corrupt("The parent locator does not say where the parent is.", at: offset)
+        }
+        return ParentReference(candidates: candidates, identifiers: identifiers)
+    }
+
+    /// Where a path of a locator leads, relative to the folder of the child.
+    ///
+    /// An absolute Windows path means nothing on this machine; its last component beside the child is where a copied
+    /// chain has the parent.
+    static func candidate(_ path: String) -> String? {
+        var parts = path.split(omittingEmptySubsequences: false) { $0 == "\\" || $0 == "/" }
+        let hasDrive = path.dropFirst().first == ":" && path.first?.isASCII == true && path.first?.isLetter == true
+        if path.first == "\\" || path.first == "/" || hasDrive {
+            parts = Array(parts.suffix(1))
+            // "D:name" has no separator.
+            if hasDrive, let only = parts.first, only.count == path.count { parts = [only.dropFirst(2)] }
+        }
+        parts.removeAll { $0.isEmpty || $0 == "." }
+        guard let last = parts.last, last != ".." else { return nil }
+        return parts.joined(separator: "/")
+    }
+
+    /// The values of the keys that are known; nil where the locator is of another type.
+    private static func knownValues(_ bytes: RawSpan) throws(OutOfBounds) -> [String: String]? {
+        guard try GUID(bytes, at: 0) == typeID else { return nil }
+        var values: [String: String] = [:]
+        for index in 0..<Int(try bytes.littleEndian(UInt16.self, at: 18)) {
+            let entry = headerLength + index * entryLength
+            let keyOffset = Int(try bytes.littleEndian(UInt32.self, at: entry))
+            let valueOffset = Int(try bytes.littleEndian(UInt32.self, at: entry + 4))
+            let keyLength = Int(try bytes.littleEndian(UInt16.self, at: entry + 8))
+            let valueLength = Int(try bytes.littleEndian(UInt16.self, at: entry + 10))
+            try bytes.check(offset: keyOffset, count: keyLength)
+            try bytes.check(offset: valueOffset, count: valueLength)
+            // A key this long is none of ours. Without the limit, entries that share their bytes would cost much.
+            guard keyLength <= maximumKeyLength, let key = try text(bytes, at: keyOffset, count: keyLength) else {
+                continue
+            }
+            guard linkageKeys.contains(key) || pathKeys.contains(key), values[key] == nil else { continue }
+            values[key] = try text(bytes, at: valueOffset, count: valueLength)
+        }
+        return values
+    }
+
+    /// A string in UTF-16LE; nil where it is damaged or has a zero character, which would end a path early.
+    private static func text(_ bytes: RawSpan, at offset: Int, count: Int) throws(OutOfBounds) -> String? {
+        guard count > 0, count % 2 == 0 else { return nil }
+        var units: [UInt16] = []
+        units.reserveCapacity(count / 2)
+        for index in 0..<count / 2 {
+            units.append(try bytes.littleEndian(UInt16.self, at: offset + 2 * index))
+        }
+        guard !units.contains(0) else { return nil }
+        return String(validating: units, as: UTF16.self)
+    }
+}
