@@ -1,0 +1,41 @@
+/// Why a call did not succeed, as every layer of DiskDelta tells it: the service that refuses, the connection that breaks
+/// and the client that finds an answer wanting.
+public struct CallError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// gRPC's status. It follows from the reason, except where only the transport can tell.
+    public var status: Status
+
+    /// What a program can act on. The Hyper-V return value, the detail code and the exit code follow from it.
+    public var reason: Reason
+
+    /// One sentence that a person can act on. It names the file and the offset where there is one.
+    public var message: String
+
+    /// The Win32 error code that carries the detail; 0 where there is none.
+    public var detailCode: UInt32
+
+    /// The first byte of the disk that was not answered for; nil where the call is not about ranges.
+    public var resumeOffset: UInt64?
+
+    /// An error whose status and detail code are those of its reason.
+    public init(_ reason: Reason, _ message: String, resumeOffset: UInt64? = nil) {
+        self.init(
+            status: reason.status,
+            reason: reason,
+            message: message,
+            detailCode: reason.detailCode,
+            resumeOffset: resumeOffset
+        )
+    }
+
+    public init(status: Status, reason: Reason, message: String, detailCode: UInt32, resumeOffset: UInt64?) {
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.detailCode = detailCode
+        self.resumeOffset = resumeOffset
+    }
+
+    public var description: String {
+        "\(reason.name): \(message)"
+    }
+}

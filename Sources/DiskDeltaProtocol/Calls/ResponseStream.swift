@@ -1,0 +1,36 @@
+/// An answer that is pulled message by message by whoever carries it to the caller.
+///
+/// Nothing is computed before it is asked for: a caller that reads slowly stops the pull. A stream is used by one task at
+/// a time and need not be `Sendable`.
+public protocol ResponseStream<Response>: AnyObject {
+    associatedtype Response: Message
+
+    /// The next message, or nil when the answer is complete.
+    func next() async throws(CallError) -> Response?
+
+    /// The sum of the answer. It is asked for once, after `next()` returned nil, and travels in the END frame.
+    var totals: AnswerTotals? { get }
+
+    /// The end of the window, for an answer about ranges. It is asked for together with `totals`.
+    var resumeOffset: UInt64? { get }
+}
+
+/// An answer that is not about ranges has neither.
+extension ResponseStream {
+    public var totals: AnswerTotals? { nil }
+    public var resumeOffset: UInt64? { nil }
+}
+
+/// The answer of a unary method: one message.
+final class SingleResponse<Response: Message>: ResponseStream {
+    private var response: Response?
+
+    init(_ response: Response) {
+        self.response = response
+    }
+
+    func next() async throws(CallError) -> Response? {
+        defer { response = nil }
+        return response
+    }
+}
