@@ -1,0 +1,84 @@
+import TestSupport
+import Testing
+
+@testable import DiskImages
+
+/// Which format a file has, by its name and its content.
+@Suite("Formats")
+struct ImageOpeningTests {
+    let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    enum Content: String, CaseIterable {
+        case vhdx, truncatedVHDX, damagedVHDX, beginningOfVHDX, vhd, fixedVHD, qcow2, json, text, empty
+    }
+
+    private func write(_ content: Content, to name: String) throws -> String {
+        let path = folder.file(name)
+        switch content {
+        case .vhdx, .truncatedVHDX, .damagedVHDX:
+            try VHDXBuilder(virtualSize: 1 << 20, blockSize: 1 << 20).write(to: path)
+            let file = try RawFile(path)
+            if content == .truncatedVHDX { try file.truncate(to: 1_000) }
+            if content == .damagedVHDX { try file.write([0x77], at: 0) }
+        case .beginningOfVHDX: try RawFile(path, create: true).write(Array("vhdx".utf8), at: 0)
+        case .vhd:
+            try RawFile(path, create: true).write(Array("conectix".utf8) + Array(repeating: 0, count: 600), at: 0)
+        case .fixedVHD:
+            let file = try RawFile(path, create: true)
+            try file.write(Array("conectix".utf8) + Array(repeating: 0, count: 504), at: 4_096)
+        case .qcow2: try RawFile(path, create: true).write([0x51, 0x46, 0x49, 0xFB, 0, 0, 0, 3], at: 0)
+        case .json: try RawFile(path, create: true).write(Array(" {\"a\": 1}".utf8), at: 0)
+        case .text: try RawFile(path, create: true).write(Array("Neither a disk nor a catalogue.\n".utf8), at: 0)
+        case .empty: _ = try RawFile(path, create: true)
+        }
+        return path
+    }
+
+    /// Nil where the image opens.
+    private func refusal(_ content: Content, named name: String) throws -> ImageError.Code? {
+        let file = try LocalFiles().open(try write(content, to: name))
+        do throws(ImageError) {
+            _ = try file.openImage()
+            return nil
+        } catch {
+            return error.code
+        }
+    }
+
+    @Test(arguments: ["a.vhdx", "a.avhdx", "A.VHDX", "a.b.AvhdX"]) func claimedAsVHDX(name: String) throws {
+        #expect(try refusal(.vhdx, named: name) == nil)
+        for content in [Content.truncatedVHDX, .damagedVHDX, .beginningOfVHDX] {
+            #expect(try refusal(content, named: name) == .corrupt, "\(content)")
+        }
+        for content in [Content.vhd, .fixedVHD, .qcow2, .json, .text, .empty] {
+            #expect(try refusal(content, named: name) == .notADisk, "\(content)")
+        }
+    }
+
+    @Test(arguments: Content.allCases) func claimedAsAnotherFormat(content: Content) throws {
+        let isVHD = content == .vhd || content == .fixedVHD
+        for name in ["a.vhd", "a.avhd"] {
+            #expect(try refusal(content, named: name) == (isVHD ? .unsupported : .notADisk), "\(content)")
+        }
+        #expect(try refusal(content, named: "a.qcow2") == (content == .qcow2 ? .unsupported : .notADisk), "\(content)")
+        let isCatalogue = content == .json
+        #expect(try refusal(content, named: "a.vhdset.json") == (isCatalogue ? .unsupported : .notADisk), "\(content)")
+        // A raw disk may hold anything, and nothing is known of the layout of .vhds.
+        for name in ["a.raw", "a.img", "a.vhds"] {
+            #expect(try refusal(content, named: name) == .unsupported, "\(content)")
+        }
+    }
+
+    @Test(arguments: ["a", "a.bin", "vhdx", "a.vhdx.bak"]) func withoutAClaimTheContentDecides(name: String) throws {
+        for content in [Content.vhdx] { #expect(try refusal(content, named: name) == nil) }
+        #expect(try refusal(.truncatedVHDX, named: name) == .corrupt)
+        for content in [Content.vhd, .fixedVHD, .qcow2] {
+            #expect(try refusal(content, named: name) == .unsupported, "\(content)")
+        }
+        for content in [Content.damagedVHDX, .beginningOfVHDX, .json, .text, .empty] {
+            #expect(try refusal(content, named: name) == .notADisk, "\(content)")
+        }
+    }
+}

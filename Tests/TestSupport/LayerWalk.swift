@@ -1,0 +1,73 @@
+public import DiskImages
+
+/// Asks one layer for what it holds, from its start to its end.
+public enum LayerWalk {
+    public struct BadExtent: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    /// Each sector's content, as a number that `code(_:)` gives. Checks on the way that every extent keeps to the rules of
+    /// `DiskImage`.
+    public static func codes(of image: any DiskImage) throws -> [UInt8] {
+        let size = image.description.virtualSize
+        let sector = UInt64(image.description.logicalSectorSize)
+        var codes = [UInt8](repeating: 0xFF, count: Int(size / sector))
+        var mask = SectorMask()
+        var offset: UInt64 = 0
+        while offset < size {
+            let extent = try image.extent(at: offset, limit: size, into: &mask)
+            let (end, content): (UInt64, SectorContent?) =
+                switch extent {
+                case .uniform(let content, let end): (end, content)
+                case .mixed(let end): (end, nil)
+                }
+            guard end > offset, end <= size, end == size || end % (64 * sector) == 0 else {
+                throw BadExtent(description: "extent \(extent) at \(offset) of a disk of \(size)")
+            }
+            let first = Int(offset / sector)
+            let count = Int((end - offset) / sector)
+            if let content {
+                codes.withUnsafeMutableBufferPointer { codes in
+                    UnsafeMutableBufferPointer(rebasing: codes[first..<first + count]).update(repeating: code(content))
+                }
+            } else {
+                guard mask.count == count else {
+                    throw BadExtent(description: "a mask of \(mask.count) sectors for \(count) at \(offset)")
+                }
+                for word in 0..<(count + 63) / 64 {
+                    let bits = mask.words[word]
+                    for bit in 0..<min(64, count - word * 64) {
+                        codes[first + word * 64 + bit] = code(bits >> UInt64(bit) & 1 == 1 ? .data : .absent)
+                    }
+                }
+            }
+            offset = end
+        }
+        return codes
+    }
+
+    /// A number for each content: 0 absent, 1 data, 2 zero, 3 unmapped.
+    public static func code(_ content: SectorContent) -> UInt8 {
+        switch content {
+        case .absent: 0
+        case .data: 1
+        case .zero: 2
+        case .unmapped: 3
+        }
+    }
+
+    /// The runs of sectors with the content `wanted`, as (offset, length) in bytes.
+    public static func ranges(of wanted: SectorContent, in codes: [UInt8], sectorSize: UInt64) -> [[UInt64]] {
+        var ranges: [[UInt64]] = []
+        var start: Int?
+        for (index, value) in (codes + [0xFF]).enumerated() {
+            if value == code(wanted) {
+                start = start ?? index
+            } else if let first = start {
+                ranges.append([UInt64(first) * sectorSize, UInt64(index - first) * sectorSize])
+                start = nil
+            }
+        }
+        return ranges
+    }
+}
