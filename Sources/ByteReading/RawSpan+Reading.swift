@@ -27,10 +27,9 @@ extension RawSpan {
     public func copyBytes(at offset: Int, count: Int) throws(OutOfBounds) -> [UInt8] {
         try check(offset: offset, count: count)
         return [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            self.withUnsafeBytes { source in
-                for index in 0..<count {
-                    buffer.initializeElement(at: index, to: source[offset + index])
-                }
+            withUnsafeBytes { source in
+                let bytes = UnsafeRawBufferPointer(rebasing: source[offset..<offset &+ count])
+                UnsafeMutableRawBufferPointer(buffer).copyMemory(from: bytes)
             }
             initialized = count
         }

@@ -7,13 +7,14 @@ public final class MessageEncoding {
     /// The length of the message on the wire in bytes.
     public let byteCount: Int
 
-    let structure: UnsafePointer<ProtobufCMessage>
-    private let arena: MessageArena
+    /// What is laid out beside the message: pointers and strings, no columns.
+    let arena: MessageArena
+
+    private let structure: UnsafePointer<ProtobufCMessage>
     private let message: any Message
 
     init<M: StructuredMessage>(_ message: M) throws(MessageError) {
-        // What is laid out follows from the message alone: pointers and strings, no columns. Nothing bounds it but the
-        // message itself.
+        // Nothing bounds it but the message itself.
         let arena = MessageArena(budget: .max)
         let pointer = try arena.store(message, subject: M.fullName)
         structure = UnsafeRawPointer(pointer).assumingMemoryBound(to: ProtobufCMessage.self)

@@ -27,7 +27,11 @@ extension StructuredMessage {
         guard let budget = MessageArena.budget(forPayloadOf: bytes.count) else {
             throw MessageError(.tooLarge, in: fullName)
         }
-        let arena = MessageArena(budget: budget)
+        return try decoded(bytes, in: MessageArena(budget: budget))
+    }
+
+    /// The message that the bytes encode. Its columns lie in the arena and keep it.
+    static func decoded(_ bytes: UnsafeRawBufferPointer, in arena: MessageArena) throws(MessageError) -> Self {
         guard let structure = arena.withAllocator({ unpack(bytes, $0) }) else {
             throw MessageError(arena.isExhausted ? .tooLarge : .malformed, in: fullName)
         }
