@@ -15,9 +15,21 @@ func room(_ name: String, path: String? = nil, dependencies: [Target.Dependency]
     .target(name: name, dependencies: dependencies, path: path, swiftSettings: swiftSettings)
 }
 
-func tests(_ name: String, resources: [Resource] = [], dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+func program(_ name: String, dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
 }
+
+func tests(_ name: String, exclude: [String] = [], dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swiftSettings)
+}
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
     name: "diskdelta",
@@ -35,11 +47,41 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     ],
     targets: [
+        // Leaves: what reads bytes, and what C offers.
         .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .target(name: "CDiskDeltaProto", dependencies: ["CProtobufC"]),
         .target(name: "CDiskDeltaSystem"),
         room("ByteReading"),
+
+        // The wire.
         room("DiskDeltaProtocol", dependencies: ["CDiskDeltaProto", "ByteReading"]),
+        room("DiskDeltaTransport", dependencies: ["DiskDeltaProtocol", collections, logging] + nio),
+
+        // The disks.
         room("DiskImages", dependencies: ["ByteReading", "CDiskDeltaSystem"]),
+        room("ChangeQuery", dependencies: ["DiskImages"]),
+
+        // Both together.
+        room("DiskDeltaService", dependencies: ["ChangeQuery", "DiskDeltaProtocol", "DiskImages", "CDiskDeltaSystem"]),
+        room("DiskDeltaServer", dependencies: ["DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging]),
+        room(
+            "DiskDeltaClient",
+            path: "Clients/Swift/Sources",
+            dependencies: ["DiskDeltaTransport", "DiskDeltaProtocol", logging]
+        ),
+
+        // The programs.
+        program("diskdeltad", dependencies: ["DiskDeltaServer", argumentParser, logging]),
+        program(
+            "diskdelta",
+            dependencies: ["DiskDeltaClient", "DiskDeltaService", "DiskDeltaProtocol", "DiskImages", argumentParser]
+        ),
+        program(
+            "protoc-gen-diskdelta",
+            dependencies: [
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+                .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf"),
+            ]
+        ),
     ]
 )

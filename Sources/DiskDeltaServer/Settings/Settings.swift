@@ -1,0 +1,89 @@
+public import Logging
+
+/// What a server is told at its start.
+public struct Settings: Sendable, Hashable {
+    /// `NAME=DIRECTORY` of each root.
+    public var roots: [String] = []
+    /// Where to listen: `HOST:PORT`, `[V6]:PORT` or `unix:/path`.
+    public var listen: [String] = []
+    public var logLevel: Logger.Level = .info
+    /// Whether to listen without protection where others than this machine's own users can connect.
+    public var isInsecure = false
+
+    public static let standardListen = "127.0.0.1:7420"
+
+    public init() {}
+
+    /// The settings of a start: each from its flag, else from the environment, else from the file.
+    ///
+    /// - Parameters:
+    ///   - flags: what the command line says, by the name of the setting; a setting that is not there was not said.
+    ///   - environment: variables; those that matter are named `DISKDELTAD_` and the name of the setting.
+    ///   - readFile: the text of a configuration file.
+    /// - Throws: `SettingsError` for a value that is not allowed, or a setting that does not exist.
+    public static func resolve(
+        flags: [SettingName: [String]],
+        environment: [String: String],
+        readFile: (String) throws -> String
+    ) throws(SettingsError) -> Settings {
+        var values = flags
+        for name in SettingName.allCases where values[name] == nil {
+            guard let text = environment[name.variable], !text.isEmpty else { continue }
+            values[name] = name.isList ? text.split(separator: ",").map(String.init) : [text]
+        }
+        if let path = values[.config]?.last {
+            let file: [SettingName: [String]]
+            do {
+                file = try SettingsFile.parse(try readFile(path), named: path)
+            } catch let error as SettingsError {
+                throw error
+            } catch {
+                throw SettingsError(message: "The configuration file \(path) cannot be read: \(error)")
+            }
+            for (name, lines) in file where values[name] == nil { values[name] = lines }
+        }
+        return try Settings(values)
+    }
+
+    private init(_ values: [SettingName: [String]]) throws(SettingsError) {
+        roots = values[.root] ?? []
+        listen = values[.listen] ?? [Self.standardListen]
+        if let text = values[.logLevel]?.last {
+            guard let level = Logger.Level(rawValue: text) else {
+                let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+                throw SettingsError(message: "The log level \"\(text)\" is not one of \(known)")
+            }
+            logLevel = level
+        }
+        if let text = values[.insecure]?.last {
+            switch text {
+            case "true", "yes", "1": isInsecure = true
+            case "false", "no", "0": isInsecure = false
+            default: throw SettingsError(message: "The setting insecure is \"\(text)\" and must be true or false")
+            }
+        }
+    }
+}
+
+/// The settings there are, under the names of their flags.
+public enum SettingName: String, CaseIterable, Sendable {
+    case config, root, listen
+    case logLevel = "log-level"
+    case insecure
+
+    /// `DISKDELTAD_LOG_LEVEL`
+    public var variable: String {
+        "DISKDELTAD_" + rawValue.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
+    }
+
+    /// Whether it may be given more than once; in the environment, separated by commas.
+    public var isList: Bool { self == .root || self == .listen }
+}
+
+/// A setting that is not allowed.
+public struct SettingsError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// One sentence that a person can act on.
+    public let message: String
+
+    public var description: String { message }
+}

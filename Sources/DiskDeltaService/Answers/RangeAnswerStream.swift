@@ -1,0 +1,103 @@
+internal import ChangeQuery
+internal import DiskDeltaProtocol
+internal import DiskImages
+
+/// A range answer on its way: the header, the batches of a range cursor as messages, and the totals.
+final class RangeAnswerStream: ResponseStream {
+    private let plan: Plan
+    private let disk: String
+    private let cursor: RangeCursor
+    private var headerIsGiven = false
+
+    init(_ plan: Plan, disk: String) {
+        self.plan = plan
+        self.disk = disk
+        cursor = RangeCursor(plan)
+    }
+
+    func next() async throws(CallError) -> RangeAnswer? {
+        guard headerIsGiven else {
+            headerIsGiven = true
+            return RangeAnswer(part: .header(header))
+        }
+        var before = cursor.processedEnd
+        while true {
+            guard !Task.isCancelled else {
+                throw CallError(.cancelled, "The call was cancelled", resumeOffset: cursor.processedEnd)
+            }
+            let batch: RangeBatch?
+            do throws(QueryError) {
+                batch = try cursor.next()
+            } catch {
+                throw CallError(error, resumeOffset: before)
+            }
+            guard let batch else { return nil }
+            // A batch that comes no further, because a range goes on and on, is nothing that a client could use.
+            if batch.processedEnd > before { return RangeAnswer(batch) }
+            before = batch.processedEnd
+        }
+    }
+
+    var totals: AnswerTotals? {
+        let totals = cursor.totals
+        return AnswerTotals(
+            processed: plan.window.length,
+            ranges: totals.ranges,
+            bytes: totals.bytes,
+            dataBytes: totals.dataBytes,
+            zeroBytes: totals.zeroBytes
+        )
+    }
+
+    var resumeOffset: UInt64? { cursor.processedEnd }
+
+    private var header: AnswerHeader {
+        AnswerHeader(
+            disk: disk,
+            format: ImageFormat(plan.format),
+            size: plan.size,
+            since: plan.since,
+            target: plan.target,
+            epoch: plan.epoch.description,
+            granularity: plan.granularity,
+            basis: plan.basis == .changes ? .changes : .allocated,
+            unit: plan.unit,
+            windowOffset: plan.window.start,
+            windowLength: plan.window.length
+        )
+    }
+}
+
+extension RangeAnswer {
+    /// A batch as a message. Its columns stay where the cursor wrote them.
+    init(_ batch: RangeBatch) {
+        switch batch.form {
+        case .runs(let columns, let zero):
+            self.init(
+                part: .runs(
+                    RangeRuns(
+                        processedEnd: batch.processedEnd,
+                        gap: UInt64Column(aliasing: columns.gaps, owner: columns),
+                        length: UInt64Column(aliasing: columns.lengths, owner: columns),
+                        zero: ByteColumn(zero)
+                    )
+                )
+            )
+        case .bitmap(let bits):
+            self.init(part: .bitmap(RangeBitmap(processedEnd: batch.processedEnd, bits: ByteColumn(bits))))
+        }
+    }
+}
+
+extension ImageFormat {
+    init(_ format: ImageDescription.Format) {
+        self =
+            switch format {
+            case .vhdx: .vhdx
+            case .vhd: .vhd
+            case .vhdset: .vhdset
+            case .qcow2: .qcow2
+            case .raw: .raw
+            }
+    }
+}

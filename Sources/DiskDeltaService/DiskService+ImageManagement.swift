@@ -1,0 +1,104 @@
+internal import ChangeQuery
+public import DiskDeltaProtocol
+internal import DiskImages
+
+extension DiskService: ImageManagementService {
+    public func getVirtualDiskChanges(
+        _ request: GetVirtualDiskChangesRequest,
+        context: CallContext
+    ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
+        try answer(
+            Question(
+                .changes(since: request.limitID, target: request.targetSnapshotID),
+                offset: request.byteOffset,
+                length: request.byteLength,
+                granularity: request.granularity == 0 ? nil : request.granularity,
+                ifEpoch: request.ifEpoch
+            ),
+            about: request.path
+        )
+    }
+
+    public func getVirtualDiskAllocation(
+        _ request: GetVirtualDiskAllocationRequest,
+        context: CallContext
+    ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
+        try answer(
+            Question(
+                .allocation,
+                offset: request.byteOffset,
+                length: request.byteLength,
+                granularity: request.granularity == 0 ? nil : request.granularity,
+                ifEpoch: request.ifEpoch
+            ),
+            about: request.path
+        )
+    }
+
+    public func getVirtualHardDiskSettingData(
+        _ request: VirtualHardDiskRequest,
+        context: CallContext
+    ) async throws(CallError) -> VirtualHardDiskSettingData {
+        let layers = try openChain(request.path).layers
+        guard let leaf = layers.first else { throw CallError(.internal, "The chain of \(request.path) has no layer") }
+        let what = leaf.description
+        return VirtualHardDiskSettingData(
+            type: VirtualHardDiskType(what.diskType),
+            format: ImageFormat(what.format),
+            path: request.path,
+            parentPath: layers.dropFirst().first?.file.name ?? "",
+            maxInternalSize: what.virtualSize,
+            blockSize: UInt64(what.blockSize),
+            logicalSectorSize: what.logicalSectorSize,
+            physicalSectorSize: what.physicalSectorSize,
+            virtualDiskID: what.virtualDiskID?.description ?? "",
+            identifier: what.identifier?.description ?? "",
+            epoch: Epoch(of: layers).description,
+            chain: layers.map { layer in
+                Layer(
+                    path: layer.file.name,
+                    format: ImageFormat(layer.description.format),
+                    identifier: layer.description.identifier?.description ?? ""
+                )
+            }
+        )
+    }
+
+    public func listBaselines(
+        _ request: VirtualHardDiskRequest,
+        context: CallContext
+    ) async throws(CallError) -> ListBaselinesResponse {
+        let layers = try openChain(request.path).layers
+        return ListBaselinesResponse(
+            epoch: Epoch(of: layers).description,
+            baselines: ChangeQuery.Baseline.all(of: layers).map(DiskDeltaProtocol.Baseline.init),
+            tracking: ChangeTrackingState()
+        )
+    }
+}
+
+extension DiskDeltaProtocol.Baseline {
+    init(_ baseline: ChangeQuery.Baseline) {
+        self.init(
+            id: baseline.id,
+            kind: .layer,
+            path: baseline.path,
+            // No format that is read so far records when a layer was made.
+            created: "",
+            granularity: baseline.granularity,
+            usable: baseline.isUnambiguous,
+            reason: baseline.isUnambiguous ? "" : Reason.baselineAmbiguous.name
+        )
+    }
+}
+
+extension VirtualHardDiskType {
+    init(_ type: ImageDescription.DiskType) {
+        self =
+            switch type {
+            case .fixed: .fixed
+            case .dynamic: .dynamic
+            case .differencing: .differencing
+            }
+    }
+}

@@ -1,0 +1,36 @@
+internal import ChangeQuery
+internal import DiskDeltaProtocol
+public import DiskImages
+
+/// Answers questions about the disks of one set of files: the roots of a server, or the file system of the command line.
+///
+/// It speaks in messages and reasons and knows of no socket, so that a program that wants no server calls it in its own
+/// process and is answered as a client would be.
+public struct DiskService: Sendable {
+    let files: any ImageFiles
+
+    public init(files: any ImageFiles) {
+        self.files = files
+    }
+
+    func openChain(_ name: String) throws(CallError) -> DiskChain {
+        do throws(ImageError) {
+            return try open(name, in: files)
+        } catch {
+            throw CallError(error)
+        }
+    }
+
+    private func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
+        try DiskChain.open(name, in: files)
+    }
+
+    func answer(_ question: Question, about path: String) throws(CallError) -> RangeAnswerStream {
+        let chain = try openChain(path)
+        do throws(QueryError) {
+            return RangeAnswerStream(try Plan(question, about: chain.layers), disk: path)
+        } catch {
+            throw CallError(error, resumeOffset: question.offset)
+        }
+    }
+}
