@@ -1,0 +1,60 @@
+/*
+ * Prints the ranges of a disk that changed since a baseline, one per line: offset, length, kind.
+ *
+ *     list-changes ADDRESS DISK LIMIT_ID
+ *
+ * It exits 0 only when the answer is complete. Otherwise it says why in one line on standard error, and exits with the
+ * code that goes with the reason. ADDRESS is HOST:PORT, [IPv6]:PORT or unix:/path.
+ */
+#include <diskdelta.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static int complain(const diskdelta_error *error)
+{
+    fprintf(stderr, "list-changes: %s: %s\n", diskdelta_reason_name(error->reason), error->message);
+    return diskdelta_reason_exit_code(error->reason);
+}
+
+static int print_changes(diskdelta_client *client, const char *disk, const char *limit_id)
+{
+    diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = disk;
+    request.limit_id = limit_id;
+    diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
+    if (changes == NULL)
+        return complain(diskdelta_client_error(client));
+
+    const diskdelta_batch *batch = NULL;
+    int more;
+    while ((more = diskdelta_changes_next(changes, &batch)) == 1) {
+        for (size_t i = 0; i < batch->count; i++) {
+            const diskdelta_range *range = &batch->ranges[i];
+            printf("%" PRIu64 " %" PRIu64 " %s\n", range->offset, range->length,
+                   range->kind == DISKDELTA_RANGE_ZERO ? "zero" : "data");
+        }
+    }
+    int code = more == 0 ? 0 : complain(diskdelta_changes_error(changes));
+    diskdelta_changes_close(changes);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4) {
+        fprintf(stderr, "usage: list-changes ADDRESS DISK LIMIT_ID\n");
+        return 2;
+    }
+    diskdelta_client *client = diskdelta_client_create(NULL);
+    int code = diskdelta_client_connect(client, argv[1], NULL) == 0 ? print_changes(client, argv[2], argv[3])
+                                                                    : complain(diskdelta_client_error(client));
+    diskdelta_client_close(client);
+
+    /* Lines that could not be written are not an answer either. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("list-changes: standard output");
+        return code != 0 ? code : 1;
+    }
+    return code;
+}

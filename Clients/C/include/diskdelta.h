@@ -1,0 +1,239 @@
+/*
+ * libdiskdelta: asks a DiskDelta server which byte ranges of a virtual disk changed.
+ *
+ *     diskdelta_client *client = diskdelta_client_create(NULL);
+ *     if (client == NULL || diskdelta_client_connect(client, "127.0.0.1:7420", NULL) != 0)
+ *         ... diskdelta_client_error(client)->message ...
+ *
+ *     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+ *     request.path = "vm/disk.avhdx";
+ *     request.limit_id = "{5a4b...}";
+ *     diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
+ *
+ *     const diskdelta_batch *batch;
+ *     int more;
+ *     while ((more = diskdelta_changes_next(changes, &batch)) == 1)
+ *         for (size_t i = 0; i < batch->count; i++)
+ *             ... batch->ranges[i].offset, .length, .kind ...
+ *     if (more != 0)
+ *         ... the answer is not complete: diskdelta_changes_error(changes) says why ...
+ *
+ *     diskdelta_changes_close(changes);
+ *     diskdelta_client_close(client);
+ *
+ * THE PROMISE. diskdelta_changes_next() returns 0 only when the server said that the answer is complete, with status
+ * OK, and every total it sent equals what was received. A connection that ends early, in whatever way, is -1.
+ *
+ * ERRORS. A function that fails returns -1 or NULL, and the handle it was called on tells why:
+ * diskdelta_client_error(), diskdelta_stream_error(), diskdelta_changes_error(). The library prints nothing, and never
+ * ends the program.
+ *
+ * LIFETIMES. What a function hands out through a pointer to const lives until the next call on the same handle. A
+ * structure that a caller fills in starts with its _INIT macro. Every close and free function accepts NULL.
+ *
+ * THREADS. A client, with all streams opened on it, is used by one thread at a time. Different clients are independent.
+ * The library has no global state, starts no thread, and touches no signal (a broken connection raises no SIGPIPE).
+ * After fork() only one of the two processes may go on using a client.
+ *
+ * SEVERAL STREAMS. Any number of streams, up to the limits of both sides, may be open on one client, and may be read in
+ * any order: a stream that is not read costs at most its credit in memory and does not hold up the others.
+ */
+#ifndef DISKDELTA_H
+#define DISKDELTA_H
+
+#include <diskdelta/answer.h>
+#include <diskdelta/common.h>
+#include <diskdelta/health.h>
+#include <diskdelta/image_management.h>
+#include <diskdelta/jobs.h>
+#include <diskdelta/outcome.h>
+#include <diskdelta/reason.h>
+#include <diskdelta/reference_points.h>
+#include <diskdelta/server_info.h>
+#include <diskdelta/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DISKDELTA_VERSION_MAJOR 0
+#define DISKDELTA_VERSION_MINOR 1
+#define DISKDELTA_VERSION_PATCH 0
+
+/* The version of the library that is running, as in "0.1.0". */
+DISKDELTA_API const char *diskdelta_version(void);
+
+/* ---- Errors ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * Why something failed. diskdelta_reason_name(), diskdelta_status_name() and diskdelta_reason_exit_code() give names
+ * and an exit code. It lives as long as the handle, and changes when the next call on the handle fails.
+ */
+typedef struct diskdelta_error {
+    /* gRPC's status; OK where nothing has failed. */
+    diskdelta_status status;
+    /* What a program can act on; NONE where nothing has failed. */
+    diskdelta_reason reason;
+    /* What Hyper-V's WMI method would have returned. */
+    uint32_t return_value;
+    /* The Win32 error code with the detail; 0 where there is none. */
+    uint32_t detail_code;
+    /* A sentence for a person, in UTF-8 without control characters; never NULL. */
+    const char *message;
+    /* For range answers: the first byte of the disk that was not answered for. */
+    bool has_resume_offset;
+    uint64_t resume_offset;
+} diskdelta_error;
+
+/* ---- Clients --------------------------------------------------------------------------------------------------- */
+
+/* Where memory comes from. `allocate` returns NULL where there is none; `release` is never given NULL. */
+typedef struct diskdelta_allocator {
+    void *(*allocate)(void *data, size_t size);
+    void (*release)(void *data, void *pointer);
+    void *data;
+} diskdelta_allocator;
+
+/* How to connect. Every member but the first may be 0: then its default holds. */
+typedef struct diskdelta_client_options {
+    /* The size of this structure, as DISKDELTA_CLIENT_OPTIONS_INIT sets it. */
+    size_t struct_size;
+    /* How long connecting may take, in ms, until the server has introduced itself; 5000 by default. */
+    uint32_t connect_timeout_ms;
+    /* The longest message the client accepts, in bytes: 16384 to 16777215; 262144 by default. */
+    uint32_t max_frame;
+    /* The bytes that may wait unread on one stream; at least 2 * (max_frame + 16); 1048576 by default. */
+    uint32_t stream_credit;
+    /* The bytes that may wait unread on all streams; at least stream_credit; 67108864 by default. It limits the number
+     * of streams to connection_credit / stream_credit. */
+    uint32_t connection_credit;
+} diskdelta_client_options;
+
+#define DISKDELTA_CLIENT_OPTIONS_INIT                                                                                  \
+    {                                                                                                                  \
+        .struct_size = sizeof(struct diskdelta_client_options)                                                         \
+    }
+
+/* Makes a client that is not connected; with `allocator` NULL it uses malloc. NULL where there is no memory. */
+DISKDELTA_API diskdelta_client *diskdelta_client_create(const diskdelta_allocator *allocator);
+
+/*
+ * Connects to `HOST:PORT`, `[IPv6]:PORT` or `unix:/path`, and waits until both sides have introduced themselves.
+ * `options` may be NULL. 0, or -1: SERVER_UNAVAILABLE where nobody answers, DEADLINE where the time was up,
+ * INVALID_PARAMETER where the address or an option is malformed, ANSWER_INVALID where the peer is no DiskDelta server.
+ *
+ * A client that is connected already, or whose connection broke, may connect again: the streams it had have failed.
+ */
+DISKDELTA_API int diskdelta_client_connect(diskdelta_client *client, const char *address,
+                                           const diskdelta_client_options *options);
+
+/* Why the last call on the client failed. Never NULL, also for a NULL client. */
+DISKDELTA_API const diskdelta_error *diskdelta_client_error(const diskdelta_client *client);
+
+/* Disconnects and frees. Streams that are still open have failed with CANCELLED, and must still be closed. */
+DISKDELTA_API void diskdelta_client_close(diskdelta_client *client);
+
+/* ---- Calls ----------------------------------------------------------------------------------------------------- */
+
+struct diskdelta_call_options {
+    /* The size of this structure, as DISKDELTA_CALL_OPTIONS_INIT sets it. */
+    size_t struct_size;
+    /* The time the whole call may take, in ms, from its start; at most 2147483647. 0 means no limit. */
+    uint32_t timeout_ms;
+};
+
+#define DISKDELTA_CALL_OPTIONS_INIT                                                                                    \
+    {                                                                                                                  \
+        .struct_size = sizeof(struct diskdelta_call_options)                                                           \
+    }
+
+/* Why the stream ended, or why the last call on it failed. Never NULL. */
+DISKDELTA_API const diskdelta_error *diskdelta_stream_error(const diskdelta_stream *stream);
+
+/* What the server said at the end, once the stream's _next function has returned 0; else NULL. */
+DISKDELTA_API const diskdelta_status_details *diskdelta_stream_details(const diskdelta_stream *stream);
+
+/* Cancels the call where it has not ended, and frees the stream. */
+DISKDELTA_API void diskdelta_stream_close(diskdelta_stream *stream);
+
+/* ---- Range answers --------------------------------------------------------------------------------------------- */
+
+typedef enum diskdelta_range_kind {
+    /* To be read from the disk. */
+    DISKDELTA_RANGE_DATA = 0,
+    /* Reads as zeroes: nothing to transfer. */
+    DISKDELTA_RANGE_ZERO = 1,
+} diskdelta_range_kind;
+
+/* A piece of the disk, in bytes. */
+typedef struct diskdelta_range {
+    uint64_t offset;
+    uint64_t length;
+    diskdelta_range_kind kind;
+} diskdelta_range;
+
+/*
+ * Some ranges of an answer. They ascend, within a batch and from batch to batch, are never empty, lie inside the
+ * window, and never touch a range of the same kind.
+ */
+typedef struct diskdelta_batch {
+    const diskdelta_range *ranges;
+    /* How many; may be 0, then the batch only tells progress. */
+    size_t count;
+    /* Every byte of the window below this one is answered for. */
+    uint64_t processed_end;
+} diskdelta_batch;
+
+/* A range answer under way. Every range is verified before it is handed out. */
+typedef struct diskdelta_changes diskdelta_changes;
+
+/*
+ * Asks which ranges of a disk changed since a baseline. Does not wait for the answer. `options` may be NULL. NULL where
+ * the call could not be started: see diskdelta_client_error().
+ */
+DISKDELTA_API diskdelta_changes *
+diskdelta_get_virtual_disk_changes(diskdelta_client *client, const diskdelta_get_virtual_disk_changes_request *request,
+                                   const diskdelta_call_options *options);
+
+/* Asks which ranges of a disk hold data; otherwise as diskdelta_get_virtual_disk_changes(). */
+DISKDELTA_API diskdelta_changes *
+diskdelta_get_virtual_disk_allocation(diskdelta_client *client,
+                                      const diskdelta_get_virtual_disk_allocation_request *request,
+                                      const diskdelta_call_options *options);
+
+/*
+ * Waits until the answer's header is there. NULL where the call has failed before: see diskdelta_changes_error(). The
+ * header lives as long as the handle.
+ */
+DISKDELTA_API const diskdelta_answer_header *diskdelta_changes_header(diskdelta_changes *changes);
+
+/*
+ * Waits for the next batch.
+ *
+ *  1  `*batch` has ranges, or progress. It lives until the next call on this handle.
+ *  0  The answer is complete: the server said so, and every total agrees.
+ * -1  The answer is not complete: see diskdelta_changes_error(). What was handed out before is true, and everything
+ * below resume_offset is answered for. Where the reason is ANSWER_INCOMPLETE, asking again from there, with if_epoch
+ * set to the header's epoch, completes it.
+ *
+ * After 0 or -1 every further call returns the same. With `changes` NULL it returns -1.
+ */
+DISKDELTA_API int diskdelta_changes_next(diskdelta_changes *changes, const diskdelta_batch **batch);
+
+/* The byte of the disk below which the window is answered for by the batches handed out so far. */
+DISKDELTA_API uint64_t diskdelta_changes_position(const diskdelta_changes *changes);
+
+/* The verified sum of the answer, once diskdelta_changes_next() has returned 0; else NULL. */
+DISKDELTA_API const diskdelta_answer_totals *diskdelta_changes_totals(const diskdelta_changes *changes);
+
+/* Why the answer is not complete. Never NULL. */
+DISKDELTA_API const diskdelta_error *diskdelta_changes_error(const diskdelta_changes *changes);
+
+/* Cancels the call where it has not ended, and frees the handle. */
+DISKDELTA_API void diskdelta_changes_close(diskdelta_changes *changes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

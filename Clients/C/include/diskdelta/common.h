@@ -1,0 +1,40 @@
+/*
+ * What every header of libdiskdelta shares. Programs include <diskdelta.h>, which includes this.
+ */
+#ifndef DISKDELTA_COMMON_H
+#define DISKDELTA_COMMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define DISKDELTA_API __attribute__((visibility("default")))
+#else
+#define DISKDELTA_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A connection to a server. */
+typedef struct diskdelta_client diskdelta_client;
+
+/* A call whose answer is a stream of messages. */
+typedef struct diskdelta_stream diskdelta_stream;
+
+/* What a caller may say about one call: see diskdelta.h. */
+typedef struct diskdelta_call_options diskdelta_call_options;
+
+/* Bytes that belong to somebody else. `data` may be NULL where `size` is 0. */
+typedef struct diskdelta_bytes {
+    const uint8_t *data;
+    size_t size;
+} diskdelta_bytes;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,41 @@
+/* Calls: what the generated functions are made of. */
+#ifndef DD_CALL_H
+#define DD_CALL_H
+
+#include "conversion.h"
+#include "error.h"
+
+struct dd_method {
+    /* `diskdelta.v1.ImageManagement/ListBaselines`. */
+    const char *path;
+    const ProtobufCMessageDescriptor *response;
+    /* The size of the public structure of the response. */
+    size_t response_size;
+    diskdelta_reason (*pack)(struct dd_arena *arena, const void *from, ProtobufCMessage **to);
+    const void *(*unpack)(struct dd_arena *arena, const ProtobufCMessage *from);
+};
+
+/* Starts a call. NULL with the client's error set. */
+diskdelta_stream *dd_call_open(diskdelta_client *client, const struct dd_method *method, const void *request,
+                               const diskdelta_call_options *options);
+
+/* Waits for the next message: 1 with it, 0 at the end with status OK, -1 at any other end. */
+int dd_call_next(diskdelta_stream *stream, const struct dd_method *method, const void **response);
+
+/* A call with exactly one answer, which dd_answer_free() frees. 0, or -1 with the client's error set. */
+int dd_call_unary(diskdelta_client *client, const struct dd_method *method, const void *request,
+                  const diskdelta_call_options *options, void **response);
+
+/* The call's answer breaks a rule of its content: tells the server, and fails with ANSWER_INVALID. Gives -1. */
+int dd_call_invalid(diskdelta_stream *stream, const char *text);
+
+/* Whether END, with whatever status, has arrived. */
+bool dd_call_has_end(const diskdelta_stream *stream);
+
+/* The allocator of the stream's client. */
+const diskdelta_allocator *dd_call_allocator(const diskdelta_stream *stream);
+
+/* The client goes away: the stream fails, where it has not ended, and must still be closed. */
+void dd_call_abandon(diskdelta_stream *stream, const struct dd_failure *failure);
+
+#endif

@@ -1,0 +1,38 @@
+#include "error.h"
+
+#include <string.h>
+
+void dd_error_init(struct dd_error *error)
+{
+    memset(error, 0, sizeof *error);
+    error->public.message = error->text;
+}
+
+void dd_error_set(struct dd_error *error, const struct dd_failure *failure)
+{
+    dd_error_init(error);
+    error->public.status = failure->status;
+    error->public.reason = failure->reason;
+    error->public.return_value = diskdelta_reason_return_value(failure->reason);
+    error->public.detail_code = diskdelta_reason_detail_code(failure->reason);
+    memcpy(error->text, failure->text, strlen(failure->text) + 1);
+}
+
+void dd_error_set_end(struct dd_error *error, diskdelta_status status, const diskdelta_status_details *details,
+                      const uint8_t *text, size_t text_size)
+{
+    dd_error_init(error);
+    error->public.status = status;
+    error->public.reason = details->reason;
+    error->public.return_value = details->return_value;
+    error->public.detail_code = details->detail_code;
+    dd_copy_text(error->text, sizeof error->text, text, text_size);
+    if (text_size == 0)
+        strncpy(error->text, diskdelta_reason_name(details->reason), sizeof error->text - 1);
+}
+
+void dd_error_copy(struct dd_error *to, const struct dd_error *from)
+{
+    *to = *from;
+    to->public.message = to->text;
+}

@@ -1,0 +1,28 @@
+/* The error of a handle. */
+#ifndef DD_ERROR_H
+#define DD_ERROR_H
+
+#include "failure.h"
+#include "wire.h"
+
+#include <diskdelta.h>
+
+/* `public.message` points to `text`, so it is set in place and never copied by assignment. */
+struct dd_error {
+    diskdelta_error public;
+    char text[DD_MAX_TEXT_SIZE + 1];
+};
+
+/* Nothing has failed. */
+void dd_error_init(struct dd_error *error);
+
+/* What the library itself found. */
+void dd_error_set(struct dd_error *error, const struct dd_failure *failure);
+
+/* What END said. */
+void dd_error_set_end(struct dd_error *error, diskdelta_status status, const diskdelta_status_details *details,
+                      const uint8_t *text, size_t text_size);
+
+void dd_error_copy(struct dd_error *to, const struct dd_error *from);
+
+#endif
