@@ -107,7 +107,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let `internal` = Self(rawValue: 31)
 
     /// Every value that this version knows.
-    public static let all: [Self] = [.none, .fileNotFound, .pathNotAllowed, .accessDenied, .unauthenticated, .invalidParameter, .offsetOutOfRange, .baselineMalformed, .baselineUnknown, .baselineAmbiguous, .trackingDisabled, .changedOffline, .baselineInconsistent, .epochChanged, .parentNotFound, .parentMismatch, .chainCycle, .imageCorrupt, .notADisk, .readFailed, .unsupported, .alreadyExists, .diskInUse, .resourceLimit, .serverUnavailable, .deadline, .answerIncomplete, .answerInvalid, .cancelled, .jobNotFound, .jobNotReady, .`internal`]
+    public static let all: [Self] = [.none, .fileNotFound, .pathNotAllowed, .accessDenied, .unauthenticated, .invalidParameter, .offsetOutOfRange, .baselineMalformed, .baselineUnknown, .baselineAmbiguous, .trackingDisabled, .changedOffline, .baselineInconsistent, .epochChanged, .parentNotFound, .parentMismatch, .chainCycle, .imageCorrupt, .notADisk, .readFailed, .unsupported, .alreadyExists, .diskInUse, .resourceLimit, .serverUnavailable, .deadline, .answerIncomplete, .answerInvalid, .cancelled, .jobNotFound, .jobNotReady, .internal]
 
     /// The value with a name as in the schema, without the name of the enum; nil where there is none.
     public init?(name: String) {
@@ -143,7 +143,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case "CANCELLED": self = .cancelled
         case "JOB_NOT_FOUND": self = .jobNotFound
         case "JOB_NOT_READY": self = .jobNotReady
-        case "INTERNAL": self = .`internal`
+        case "INTERNAL": self = .internal
         default: return nil
         }
     }
@@ -182,7 +182,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case .cancelled: "CANCELLED"
         case .jobNotFound: "JOB_NOT_FOUND"
         case .jobNotReady: "JOB_NOT_READY"
-        case .`internal`: "INTERNAL"
+        case .internal: "INTERNAL"
         default: String(rawValue)
         }
     }
@@ -223,7 +223,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case .cancelled: "The call was cancelled."
         case .jobNotFound: "No job has this id."
         case .jobNotReady: "The job has no result yet."
-        case .`internal`: "A defect of this software."
+        case .internal: "A defect of this software."
         default: "A reason that this version does not know."
         }
     }
@@ -250,7 +250,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case .chainCycle: .failedPrecondition
         case .imageCorrupt: .dataLoss
         case .notADisk: .invalidArgument
-        case .readFailed: .`internal`
+        case .readFailed: .internal
         case .unsupported: .unimplemented
         case .alreadyExists: .alreadyExists
         case .diskInUse: .unavailable
@@ -258,11 +258,11 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case .serverUnavailable: .unavailable
         case .deadline: .deadlineExceeded
         case .answerIncomplete: .unavailable
-        case .answerInvalid: .`internal`
+        case .answerInvalid: .internal
         case .cancelled: .cancelled
         case .jobNotFound: .notFound
         case .jobNotReady: .failedPrecondition
-        case .`internal`: .`internal`
+        case .internal: .internal
         default: .unknown
         }
     }
@@ -301,7 +301,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case .cancelled: 32768
         case .jobNotFound: 32779
         case .jobNotReady: 32775
-        case .`internal`: 32768
+        case .internal: 32768
         default: 32768
         }
     }
@@ -340,7 +340,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case .cancelled: 0
         case .jobNotFound: 0
         case .jobNotReady: 0
-        case .`internal`: 0
+        case .internal: 0
         default: 0
         }
     }
@@ -379,7 +379,7 @@ public struct Reason: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case .cancelled: 130
         case .jobNotFound: 3
         case .jobNotReady: 1
-        case .`internal`: 1
+        case .internal: 1
         default: 1
         }
     }

@@ -44,7 +44,7 @@ public struct Status: RawRepresentable, Hashable, Sendable, CustomStringConverti
     public static let unauthenticated = Self(rawValue: 16)
 
     /// Every value that this version knows.
-    public static let all: [Self] = [.ok, .cancelled, .unknown, .invalidArgument, .deadlineExceeded, .notFound, .alreadyExists, .permissionDenied, .resourceExhausted, .failedPrecondition, .aborted, .outOfRange, .unimplemented, .`internal`, .unavailable, .dataLoss, .unauthenticated]
+    public static let all: [Self] = [.ok, .cancelled, .unknown, .invalidArgument, .deadlineExceeded, .notFound, .alreadyExists, .permissionDenied, .resourceExhausted, .failedPrecondition, .aborted, .outOfRange, .unimplemented, .internal, .unavailable, .dataLoss, .unauthenticated]
 
     /// The value with a name as in the schema, without the name of the enum; nil where there is none.
     public init?(name: String) {
@@ -62,7 +62,7 @@ public struct Status: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case "ABORTED": self = .aborted
         case "OUT_OF_RANGE": self = .outOfRange
         case "UNIMPLEMENTED": self = .unimplemented
-        case "INTERNAL": self = .`internal`
+        case "INTERNAL": self = .internal
         case "UNAVAILABLE": self = .unavailable
         case "DATA_LOSS": self = .dataLoss
         case "UNAUTHENTICATED": self = .unauthenticated
@@ -86,7 +86,7 @@ public struct Status: RawRepresentable, Hashable, Sendable, CustomStringConverti
         case .aborted: "ABORTED"
         case .outOfRange: "OUT_OF_RANGE"
         case .unimplemented: "UNIMPLEMENTED"
-        case .`internal`: "INTERNAL"
+        case .internal: "INTERNAL"
         case .unavailable: "UNAVAILABLE"
         case .dataLoss: "DATA_LOSS"
         case .unauthenticated: "UNAUTHENTICATED"

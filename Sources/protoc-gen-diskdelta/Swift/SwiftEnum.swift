@@ -32,14 +32,14 @@ struct SwiftEnum {
     }
 
     private func emitNames(to printer: inout CodePrinter) {
-        let all = type.values.map { ".\(SwiftNames.enumCase($0))" }.joined(separator: ", ")
+        let all = type.values.map { ".\(reference($0))" }.joined(separator: ", ")
         printer.print("", "/// Every value that this version knows.", "public static let all: [Self] = [\(all)]", "")
         printer.print(
             "/// The value with a name as in the schema, without the name of the enum; nil where there is none."
         )
         printer.print("public init?(name: String) {", "    switch name {")
         for value in type.values {
-            printer.print("    case \"\(SwiftNames.bareName(value))\": self = .\(SwiftNames.enumCase(value))")
+            printer.print("    case \"\(SwiftNames.bareName(value))\": self = .\(reference(value))")
         }
         printer.print("    default: return nil", "    }", "}", "")
         printer.print(
@@ -58,7 +58,7 @@ struct SwiftEnum {
         }
         printer.print("", "/// The status that goes with the reason.")
         emitSwitch("status", "Status", default: ".unknown", to: &printer) { value in
-            value.mappedStatus.map { ".\(SwiftNames.enumCase($0))" } ?? ".ok"
+            value.mappedStatus.map { ".\(reference($0))" } ?? ".ok"
         }
         printer.print("", "/// The value that the WMI method would have returned.")
         emitSwitch("returnValue", "UInt32", default: "32768", to: &printer) { "\($0.mapping?.returnValue ?? 0)" }
@@ -80,9 +80,13 @@ struct SwiftEnum {
     ) {
         printer.print("public var \(name): \(result) {", "    switch self {")
         for known in type.values {
-            printer.print("    case .\(SwiftNames.enumCase(known)): \(value(known))")
+            printer.print("    case .\(reference(known)): \(value(known))")
         }
         printer.print("    default: \(fallback)", "    }", "}")
+    }
+
+    private func reference(_ value: EnumValueDescriptor) -> String {
+        SwiftNames.member(SwiftNames.enumCase(value))
     }
 
     /// The comment of a value on one line, as it stands in a string literal.

@@ -68,7 +68,7 @@ struct SwiftMessage {
         printer.print(parameters.joined(separator: ",\n"))
         printer.print(") {")
         for property in properties {
-            printer.printIndented("self.\(property.name) = \(property.name)")
+            printer.printIndented("self.\(SwiftNames.member(property.name)) = \(property.name)")
         }
         printer.print("}")
     }

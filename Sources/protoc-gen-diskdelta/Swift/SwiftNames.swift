@@ -60,6 +60,12 @@ enum SwiftNames {
         return result
     }
 
+    /// A name as it stands behind a dot, where few keywords need quotes.
+    static func member(_ name: String) -> String {
+        let bare = name.trimmingPrefix("`").prefix { $0 != "`" }
+        return ["init", "self", "Type", "Protocol"].contains(bare) ? "`\(bare)`" : String(bare)
+    }
+
     private static func quoted(_ name: String) -> String {
         let keywords = swiftKeywordsUsedInDeclarations.union(swiftKeywordsUsedInStatements)
             .union(swiftKeywordsUsedInExpressionsAndTypes)

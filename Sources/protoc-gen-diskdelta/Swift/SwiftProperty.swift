@@ -62,9 +62,9 @@ enum SwiftProperty {
             for member in members {
                 printer.print("case \(member.descriptor.number):")
                 if member.descriptor.type == .message {
-                    printer.printIndented("\(name) = (\(member.load)).map { .\(member.name)($0) }")
+                    printer.printIndented("\(name) = (\(member.load)).map { .\(SwiftNames.member(member.name))($0) }")
                 } else {
-                    printer.printIndented("\(name) = .\(member.name)(\(member.load))")
+                    printer.printIndented("\(name) = .\(SwiftNames.member(member.name))(\(member.load))")
                 }
             }
             printer.print("default:")
@@ -85,7 +85,7 @@ enum SwiftProperty {
         case .choice(let members, let oneof):
             printer.print("switch \(name) {")
             for member in members {
-                printer.print("case .\(member.name)(let value):")
+                printer.print("case .\(SwiftNames.member(member.name))(let value):")
                 printer.printIndented("\(Self.caseMember(oneof)) = .init(rawValue: \(member.descriptor.number))")
                 for statement in member.store("value") { printer.printIndented(statement) }
             }
