@@ -19,28 +19,33 @@ public final class DiskChain {
     ///   is longer than `maximumDepth` or the process has no descriptor left.
     public static func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
         var layers: [any DiskImage] = [try files.open(name).openImage()]
-        var opened: Set<ImageFile.Identity> = [layers[0].file.identity]
-        while let child = layers.last, let reference = child.description.parent {
-            guard layers.count < maximumDepth else {
-                throw child.file.error(.resourceLimit, "The chain has more than \(maximumDepth) layers.")
-            }
-            let search = ParentSearch(child: child, reference: reference)
-            let parent = try search.run(in: files)
-            guard opened.insert(parent.file.identity).inserted else {
-                throw child.file.error(
-                    .chainCycle,
-                    "The parent \(parent.file.name) is already part of the chain, so that the disk is its own ancestor."
-                )
-            }
-            let childSector = child.description.logicalSectorSize
-            let parentSector = parent.description.logicalSectorSize
-            guard childSector == parentSector else {
-                throw child.file.corrupt(
-                    "The disk has sectors of \(childSector) bytes and its parent \(parent.file.name) of \(parentSector)."
-                )
-            }
-            layers.append(parent)
-        }
+        while let parent = try nextLayer(of: layers, in: files) { layers.append(parent) }
         return DiskChain(layers: layers)
+    }
+
+    /// The parent of the last of `layers`; nil where it is the base.
+    static func nextLayer(
+        of layers: [any DiskImage],
+        in files: some ImageFiles
+    ) throws(ImageError) -> (any DiskImage)? {
+        guard let child = layers.last, let reference = child.description.parent else { return nil }
+        guard layers.count < maximumDepth else {
+            throw child.file.error(.resourceLimit, "The chain has more than \(maximumDepth) layers.")
+        }
+        let parent = try ParentSearch(child: child, reference: reference).run(in: files)
+        guard !layers.contains(where: { $0.file.identity == parent.file.identity }) else {
+            throw child.file.error(
+                .chainCycle,
+                "The parent \(parent.file.name) is already part of the chain, so that the disk is its own ancestor."
+            )
+        }
+        let childSector = child.description.logicalSectorSize
+        let parentSector = parent.description.logicalSectorSize
+        guard childSector == parentSector else {
+            throw child.file.corrupt(
+                "The disk has sectors of \(childSector) bytes and its parent \(parent.file.name) of \(parentSector)."
+            )
+        }
+        return parent
     }
 }

@@ -6,7 +6,7 @@ public final class VHDXImage: DiskImage {
     public let description: ImageDescription
     public let file: ImageFile
 
-    private let structure: VHDXStructure
+    let structure: VHDXStructure
     private let geometry: VHDXGeometry
     private var blockTable: VHDXBlockTable
     private var bitmap: VHDXSectorBitmap

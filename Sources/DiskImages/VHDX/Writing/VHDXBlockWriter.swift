@@ -1,0 +1,184 @@
+/// Changes blocks, their bits and their entries, in the order that `VHDXWriter` describes.
+struct VHDXBlockWriter {
+    enum Source {
+        /// As many bytes as are written in all.
+        case bytes(UnsafeRawBufferPointer)
+        case zeroes
+    }
+
+    /// What of one block is written.
+    private struct Part {
+        var block: UInt64
+        /// From the start of the block, in bytes.
+        var range: Range<UInt64>
+        /// Whether this is all that the virtual disk has of the block.
+        var isWhole: Bool
+        /// Where its bytes begin in the source.
+        var sourceOffset: Int
+    }
+
+    private static let blocksPerBatch = 1_024
+    private static let zeroes = [UInt8](repeating: 0, count: 1 << 20)
+
+    let geometry: VHDXGeometry
+    private let storage: any ImageStorage
+    private let path: String
+    private let structure: VHDXStructure
+    private var pending = VHDXPendingChanges()
+
+    init(storage: any ImageStorage, path: String, structure: VHDXStructure) {
+        self.storage = storage
+        self.path = path
+        self.structure = structure
+        geometry = structure.geometry
+    }
+
+    /// Writes `count` bytes of the virtual disk from `offset`, both multiples of the sector and inside the disk.
+    mutating func write(_ source: Source, at offset: UInt64, count: UInt64) throws(ImageError) {
+        let end = offset + count
+        var next = offset
+        var blockCount = 0
+        while next < end {
+            let block = next >> geometry.blockShift
+            let start = block << geometry.blockShift
+            let length = geometry.length(ofBlock: block)
+            let partEnd = min(end, start + length)
+            let part = Part(
+                block: block,
+                range: next - start..<partEnd - start,
+                isWhole: next == start && partEnd == start + length,
+                sourceOffset: Int(next - offset)
+            )
+            try prepare(part, from: source)
+            next = partEnd
+            blockCount += 1
+            if blockCount % Self.blocksPerBatch == 0 || next == end { try pending.apply(to: storage) }
+        }
+    }
+
+    /// Writes the payload of one part, and notes what will make it visible.
+    private mutating func prepare(_ part: Part, from source: Source) throws(ImageError) {
+        let index = geometry.entryIndex(ofBlock: part.block)
+        let entry = try entry(index)
+        guard let state = entry.state else {
+            throw corrupt("The state of payload block \(part.block) does not exist.", entry: index)
+        }
+        if state == .fullyPresent || state == .partiallyPresent,
+            let problem = structure.problem(withPlaceOf: entry, block: part.block, fileSize: storage.size)
+        {
+            throw corrupt(problem, entry: index)
+        }
+        if case .zeroes = source {
+            if state == .zero { return }
+            let isFixed = structure.metadata.leavesBlocksAllocated && !geometry.isDifferencing
+            if part.isWhole, !isFixed {
+                pending.setEntry(VHDXBlockEntry(.zero), at: fileOffset(ofEntry: index))
+                return
+            }
+        }
+        switch state {
+        case .fullyPresent:
+            try writePayload(part, from: source, toBlockAt: entry.offset)
+        case .partiallyPresent:
+            try writePayload(part, from: source, toBlockAt: entry.offset)
+            if part.isWhole {
+                pending.setEntry(VHDXBlockEntry(.fullyPresent, offset: entry.offset), at: fileOffset(ofEntry: index))
+            } else {
+                let bits = try bitmapPlace(ofBlock: part.block)
+                try pending.setBits(VHDXBitRun(sectors(part.range), at: bits), in: storage)
+            }
+        case .notPresent where geometry.isDifferencing && !part.isWhole:
+            let bits = try bitmapPlace(ofBlock: part.block)
+            let offset = try allocate(geometry.blockSize)
+            try writePayload(part, from: source, toBlockAt: offset, isNew: true)
+            // The whole of the block's bits: those of a block that is not present may be anything.
+            let run = VHDXBitRun(sectors(part.range), at: bits)
+            try storage.write(run.bytes(count: Int(geometry.blockSize >> geometry.sectorShift / 8)), at: bits)
+            pending.setEntry(VHDXBlockEntry(.partiallyPresent, offset: offset), at: fileOffset(ofEntry: index))
+        case .notPresent, .undefined, .zero, .unmapped:
+            // What is not written of the block reads as zeroes, for the file grows by zeroes.
+            let offset = try allocate(geometry.blockSize)
+            try writePayload(part, from: source, toBlockAt: offset, isNew: true)
+            pending.setEntry(VHDXBlockEntry(.fullyPresent, offset: offset), at: fileOffset(ofEntry: index))
+        }
+    }
+
+    private func writePayload(
+        _ part: Part,
+        from source: Source,
+        toBlockAt offset: UInt64,
+        isNew: Bool = false
+    ) throws(ImageError) {
+        switch source {
+        case .bytes(let buffer):
+            let end = part.sourceOffset + part.range.count
+            let piece = UnsafeRawBufferPointer(rebasing: buffer[part.sourceOffset..<end])
+            try storage.write(piece, at: offset + part.range.lowerBound)
+        case .zeroes:
+            guard !isNew else { return }
+            var next = part.range.lowerBound
+            while next < part.range.upperBound {
+                let count = min(part.range.upperBound - next, UInt64(Self.zeroes.count))
+                try Self.zeroes.span.withUnsafeBytes { (buffer) throws(ImageError) in
+                    try storage.write(UnsafeRawBufferPointer(rebasing: buffer[..<Int(count)]), at: offset + next)
+                }
+                next += count
+            }
+        }
+    }
+
+    private func sectors(_ range: Range<UInt64>) -> Range<UInt64> {
+        range.lowerBound >> geometry.sectorShift..<range.upperBound >> geometry.sectorShift
+    }
+
+    /// Where the bits of a block begin in the file; makes the sector bitmap block of its chunk where there is none.
+    private mutating func bitmapPlace(ofBlock block: UInt64) throws(ImageError) -> UInt64 {
+        let chunk = block >> geometry.chunkRatioShift
+        let index = geometry.entryIndex(ofBitmap: chunk)
+        let place = fileOffset(ofEntry: index)
+        var entry: VHDXBlockEntry
+        if let new = pending.newBitmapEntry(at: place) { entry = new } else { entry = try self.entry(index) }
+        switch entry.state {
+        case .fullyPresent:
+            if let problem = structure.problem(withPlaceOf: entry, bitmapOfChunk: chunk, fileSize: storage.size) {
+                throw corrupt(problem, entry: index)
+            }
+        case .notPresent:
+            entry = VHDXBlockEntry(.fullyPresent, offset: try allocate(VHDXFormat.bitmapBlockLength))
+            pending.setNewBitmapEntry(entry, at: place)
+        default:
+            throw corrupt("The state of sector bitmap block \(chunk) does not exist.", entry: index)
+        }
+        let blockInChunk = block & ((1 << geometry.chunkRatioShift) - 1)
+        return entry.offset + (blockInChunk << (geometry.blockShift - geometry.sectorShift)) / 8
+    }
+
+    /// Makes the file longer by `length`, and returns where the new part begins: a multiple of 1 MiB.
+    private func allocate(_ length: UInt64) throws(ImageError) -> UInt64 {
+        let unit = VHDXFormat.mebibyte
+        let (end, overflow) = storage.size.addingReportingOverflow(unit - 1 + length)
+        guard !overflow else { throw ImageError(.writeFailed, "The file would become too long.", path: path) }
+        let offset = (end - length) / unit * unit
+        try storage.grow(to: offset + length)
+        return offset
+    }
+
+    private func fileOffset(ofEntry index: UInt64) -> UInt64 {
+        structure.regions.blockTable.offset + index * 8
+    }
+
+    private func entry(_ index: UInt64) throws(ImageError) -> VHDXBlockEntry {
+        let bytes = try storage.bytes(at: fileOffset(ofEntry: index), count: 8)
+        return VHDXBlockEntry(word: bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) })
+    }
+
+    private func corrupt(_ message: String, entry index: UInt64) -> ImageError {
+        ImageError(
+            .corrupt,
+            message,
+            path: path,
+            offset: fileOffset(ofEntry: index),
+            detailCode: VHDXDetailCode.blockTableCorrupt
+        )
+    }
+}

@@ -1,0 +1,114 @@
+/// Writes to the virtual disk of a VHDX file.
+///
+/// ### Crashes
+///
+/// After a crash at any moment, of the process or of the machine, every reader finds the image intact, and each sector
+/// with its old or its new content. The log is not needed for that, and is never made dirty, so that there is nothing to
+/// replay. Every change is made of steps of which each is harmless by itself, with `synchronize()` between them:
+///
+/// 1. The payload. A sector that is overwritten in place is old or new, as on any disk. All else goes where nothing
+///    refers to yet: behind the file's end, or into sectors whose bit in the sector bitmap is clear. The bits of a block
+///    that is not present are written here as well, for nobody consults them.
+/// 2. What makes it visible for blocks that are partially present: the bits of the sector bitmap, which only ever are set;
+///    and the entry of a new sector bitmap block, which nobody consults as long as no block of its chunk is partially
+///    present.
+/// 3. What makes it visible for all other blocks: their entries in the block allocation table. An entry is eight bytes
+///    and never crosses a sector of the medium, which takes a sector as a whole or not at all; and each entry is
+///    independent of every other.
+///
+/// A file may grow while its log is empty. What a crash leaves behind its last block is not reused, nor is the space of
+/// blocks that became zero: it is lost until the file is compacted.
+///
+/// A writer is used by one task at a time.
+public final class VHDXWriter {
+    private let storage: any ImageStorage
+    private let path: String
+    private var updater: VHDXHeaderUpdater
+    private var blocks: VHDXBlockWriter
+    private var hasFailed = false
+
+    /// Opens the image for writing, and locks it until the writer goes.
+    ///
+    /// - Parameters:
+    ///   - path: relative to the process's working directory.
+    ///   - isDurable: whether each call waits until the medium has the data. Without it, a crash of the machine may spoil
+    ///     the image.
+    /// - Throws: `inUse` where another writer has it open; `corrupt`, also for damage outside the part that will be
+    ///   written; what opening the image throws.
+    public static func open(_ path: String, isDurable: Bool = true) throws(ImageError) -> VHDXWriter {
+        let storage = try FileStorage.open(path, isDurable: isDurable)
+        let file = try storage.file()
+        guard let image = try file.openImage() as? VHDXImage else {
+            throw file.error(.unsupported, "This version of the program writes to VHDX files only.")
+        }
+        // The file is going to grow. An entry that leads beyond its end would then lead to something.
+        if let problem = try VHDXBlockCheck(image).problems(limit: 1).first { throw problem }
+        return VHDXWriter(storage: storage, path: path, structure: image.structure)
+    }
+
+    init(storage: any ImageStorage, path: String, structure: VHDXStructure) {
+        self.storage = storage
+        self.path = path
+        updater = VHDXHeaderUpdater(current: structure.current)
+        blocks = VHDXBlockWriter(storage: storage, path: path, structure: structure)
+    }
+
+    /// The size of the virtual disk in bytes.
+    public var virtualSize: UInt64 { blocks.geometry.virtualSize }
+
+    /// In bytes: what every offset and length must be a multiple of.
+    public var logicalSectorSize: UInt64 { blocks.geometry.sectorSize }
+
+    /// Writes `bytes` to the virtual disk at `offset`. When this returns, they are on the medium.
+    ///
+    /// - Throws: `invalidParameter` where offset or length is not a multiple of the logical sector or the disk ends
+    ///   before; `writeFailed`, after which the writer takes nothing more; `corrupt`, `readFailed`.
+    public func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
+        try check(offset: offset, count: UInt64(bytes.byteCount))
+        guard bytes.byteCount > 0 else { return }
+        try bytes.withUnsafeBytes { (buffer) throws(ImageError) in
+            try change { () throws(ImageError) in
+                try blocks.write(.bytes(buffer), at: offset, count: UInt64(buffer.count))
+            }
+        }
+    }
+
+    /// Makes `count` bytes of the virtual disk at `offset` read as zeroes. When this returns, they do, on the medium.
+    ///
+    /// A block of which all is covered gets the state ZERO, unless the disk is a fixed one; elsewhere zeroes are written.
+    ///
+    /// - Throws: as `write(_:at:)`.
+    public func writeZeroes(at offset: UInt64, count: UInt64) throws(ImageError) {
+        try check(offset: offset, count: count)
+        guard count > 0 else { return }
+        try change { () throws(ImageError) in try blocks.write(.zeroes, at: offset, count: count) }
+    }
+
+    private func check(offset: UInt64, count: UInt64) throws(ImageError) {
+        guard offset % logicalSectorSize == 0, count % logicalSectorSize == 0 else {
+            throw ImageError(
+                .invalidParameter,
+                "Offset and length must be multiples of the disk's sector of \(logicalSectorSize) bytes.",
+                path: path
+            )
+        }
+        guard offset <= virtualSize, count <= virtualSize - offset else {
+            throw ImageError(.invalidParameter, "The disk ends at \(virtualSize) bytes.", path: path)
+        }
+    }
+
+    /// Runs `body` after the headers say that something changes.
+    private func change(_ body: () throws(ImageError) -> Void) throws(ImageError) {
+        // After a write that failed nobody knows what the medium has and what it has not.
+        guard !hasFailed else {
+            throw ImageError(.writeFailed, "An earlier write failed; the image must be opened again.", path: path)
+        }
+        do throws(ImageError) {
+            try updater.updateOnce(in: storage, path: path)
+            try body()
+        } catch {
+            hasFailed = true
+            throw error
+        }
+    }
+}
