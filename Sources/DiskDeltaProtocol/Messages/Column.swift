@@ -121,17 +121,20 @@ extension Array where Element: FixedWidthInteger & BitwiseCopyable & Sendable {
 @usableFromInline
 final class ColumnMemory<Element: BitwiseCopyable> {
     @usableFromInline let buffer: UnsafeMutableBufferPointer<Element>
+    private let bytes: UnsafeMutableRawBufferPointer
 
+    /// Memory for `capacity` elements, not initialised. The capacity is the program's own number; one that no memory
+    /// can hold stops the program, as with an array.
     @usableFromInline
     init(capacity: Int) {
-        buffer = .allocate(capacity: capacity)
-    }
-
-    init(adopting buffer: UnsafeMutableBufferPointer<Element>) {
-        self.buffer = buffer
+        bytes = MemoryPool.shared.take(capacity * MemoryLayout<Element>.stride)
+        buffer = UnsafeMutableBufferPointer(
+            start: bytes.baseAddress?.bindMemory(to: Element.self, capacity: capacity),
+            count: capacity
+        )
     }
 
     deinit {
-        buffer.deallocate()
+        MemoryPool.shared.give(bytes)
     }
 }

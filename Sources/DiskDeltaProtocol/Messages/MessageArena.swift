@@ -21,7 +21,14 @@ final class MessageArena {
     /// Every allocation starts at a multiple of this, which suits every type.
     static let alignment = 16
 
-    private var slabs: [UnsafeMutableRawBufferPointer] = []
+    /// A piece of memory, of which the first `size` bytes are the arena's.
+    private struct Slab {
+        let bytes: UnsafeMutableRawBufferPointer
+        let start: UnsafeMutableRawPointer
+        let size: Int
+    }
+
+    private var slabs: [Slab] = []
     /// The bytes of the last slab that are handed out.
     private var used = 0
     /// The bytes that may still be taken from the system.
@@ -32,7 +39,7 @@ final class MessageArena {
     private(set) var isExhausted = false
 
     /// The bytes taken from the system.
-    var reserved: Int { slabs.reduce(0) { $0 + $1.count } }
+    var reserved: Int { slabs.reduce(0) { $0 + $1.size } }
 
     init(budget: Int, firstSlabSize: Int = 1024) {
         self.budget = budget
@@ -40,7 +47,7 @@ final class MessageArena {
     }
 
     deinit {
-        for slab in slabs { slab.deallocate() }
+        for slab in slabs { MemoryPool.shared.give(slab.bytes) }
     }
 
     /// The budget for unpacking a payload of `count` bytes; nil where the payload is too long.
@@ -57,16 +64,18 @@ final class MessageArena {
         // The comparison comes before the addition, so that the sum cannot overflow.
         guard !isExhausted, size >= 0, size <= Int.max / 2 else { return refuse() }
         let rounded = (size &+ 2 &* Self.alignment &- 1) & ~(Self.alignment &- 1)
-        if slabs.last.map({ $0.count &- used < rounded }) ?? true {
+        if slabs.last.map({ $0.size &- used < rounded }) ?? true {
             guard rounded <= budget else { return refuse() }
-            let slabSize = max(rounded, min(nextSlabSize, budget))
-            slabs.append(.allocate(byteCount: slabSize, alignment: Self.alignment))
-            budget &-= slabSize
+            let size = max(rounded, min(nextSlabSize, budget))
+            let bytes = MemoryPool.shared.take(size)
+            guard let start = bytes.baseAddress else { return refuse() }
+            slabs.append(Slab(bytes: bytes, start: start, size: size))
+            budget &-= size
             nextSlabSize = min(nextSlabSize &* 2, 256 << 10)
             used = 0
         }
-        guard let base = slabs.last?.baseAddress else { return refuse() }
-        let header = base + used
+        guard let slab = slabs.last else { return refuse() }
+        let header = slab.start + used
         header.storeBytes(of: size, as: Int.self)
         used &+= rounded
         return header + Self.alignment
@@ -75,8 +84,7 @@ final class MessageArena {
     /// The size of the allocation that starts at `pointer`; nil where the memory is not the arena's.
     func allocatedSize(at pointer: UnsafeRawPointer) -> Int? {
         let isInside = slabs.contains { slab in
-            guard let base = slab.baseAddress else { return false }
-            return pointer > UnsafeRawPointer(base) && pointer <= UnsafeRawPointer(base + slab.count)
+            pointer > UnsafeRawPointer(slab.start) && pointer <= UnsafeRawPointer(slab.start + slab.size)
         }
         return isInside ? (pointer - Self.alignment).load(as: Int.self) : nil
     }
