@@ -88,8 +88,6 @@ static int finish(diskdelta_stream *stream, const struct dd_event *event)
     if (details == NULL)
         return fail_to_unpack(stream, &stream->details_arena);
     if (event->status != DISKDELTA_STATUS_OK) {
-        if (details->reason == DISKDELTA_REASON_NONE)
-            return dd_call_invalid(stream, "P-35: it failed without a reason");
         stream->state = FAILED;
         dd_error_set_end(&stream->error, event->status, details, event->text, event->text_size);
         return -1;

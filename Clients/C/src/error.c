@@ -26,9 +26,15 @@ void dd_error_set_end(struct dd_error *error, diskdelta_status status, const dis
     error->public.reason = details->reason;
     error->public.return_value = details->return_value;
     error->public.detail_code = details->detail_code;
+    if (details->reason == DISKDELTA_REASON_NONE) {
+        /* The one that follows from the status (P-35). */
+        error->public.reason = dd_reason_of_status(status);
+        error->public.return_value = diskdelta_reason_return_value(error->public.reason);
+        error->public.detail_code = diskdelta_reason_detail_code(error->public.reason);
+    }
     dd_copy_text(error->text, sizeof error->text, text, text_size);
     if (text_size == 0)
-        strncpy(error->text, diskdelta_reason_name(details->reason), sizeof error->text - 1);
+        strncpy(error->text, diskdelta_reason_name(error->public.reason), sizeof error->text - 1);
 }
 
 void dd_error_copy(struct dd_error *to, const struct dd_error *from)

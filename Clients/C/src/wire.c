@@ -275,7 +275,9 @@ struct dd_breach dd_goaway_decode(const uint8_t *bytes, size_t size, struct dd_g
 {
     if (size < 6 || size > DD_MAX_GOAWAY_SIZE || dd_load16(bytes + 4) != size - 6 || !dd_is_utf8(bytes + 6, size - 6))
         return breach(DD_PROTOCOL_ERROR, "P-50: GOAWAY is malformed");
-    *goaway = (struct dd_goaway){.code = dd_load32(bytes), .text = bytes + 6, .text_size = size - 6};
+    uint32_t code = dd_load32(bytes);
+    *goaway = (struct dd_goaway){
+        .code = code <= DD_INTERNAL_ERROR ? code : DD_PROTOCOL_ERROR, .text = bytes + 6, .text_size = size - 6};
     return fine;
 }
 

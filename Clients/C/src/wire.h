@@ -84,7 +84,7 @@ struct dd_end {
     size_t details_size;
 };
 
-/* The parts of GOAWAY's payload, inside it. */
+/* The parts of GOAWAY's payload, inside it. An unknown code is told as PROTOCOL_ERROR (P-50). */
 struct dd_goaway {
     uint32_t code;
     const uint8_t *text;

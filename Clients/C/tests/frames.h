@@ -1,0 +1,52 @@
+/* Bytes that a server sends, built frame by frame. */
+#ifndef FRAMES_H
+#define FRAMES_H
+
+#include "wire.h"
+
+#include <diskdelta.h>
+
+struct bytes {
+    uint8_t *data;
+    size_t size;
+    size_t capacity;
+};
+
+void bytes_free(struct bytes *bytes);
+void bytes_append(struct bytes *bytes, const void *data, size_t size);
+
+/* A frame with a payload. */
+void append_frame(struct bytes *bytes, enum dd_frame_type type, uint32_t stream, uint32_t aux, const void *payload,
+                  size_t size);
+
+/* The server's preface and SETTINGS, with the defaults. */
+void append_hello(struct bytes *bytes);
+
+/* DATA with the header of an answer about a disk of `size` bytes, all of which is asked for, in units of 512. */
+void append_header(struct bytes *bytes, uint32_t stream, uint64_t size);
+
+/* DATA with runs; `zero` may be NULL. */
+void append_runs(struct bytes *bytes, uint32_t stream, uint32_t number, uint64_t processed_end, size_t count,
+                 const uint64_t *gap, const uint64_t *length, const uint8_t *zero);
+
+/* DATA with a bitmap. */
+void append_bitmap(struct bytes *bytes, uint32_t stream, uint32_t number, uint64_t processed_end, size_t size,
+                   const uint8_t *bits);
+
+/* END with status OK and totals. */
+void append_end(struct bytes *bytes, uint32_t stream, uint64_t resume_offset, const diskdelta_answer_totals *totals);
+
+/* END with the status of a reason, and a text. */
+void append_refusal(struct bytes *bytes, uint32_t stream, diskdelta_reason reason, const char *text);
+
+/*
+ * The answer of stream 1 that many tests use: a header, runs, a bitmap, runs, and END. The disk has 64 KiB; `ranges`
+ * has room for RECORDED_RANGES.
+ */
+enum { RECORDED_SIZE = 65536, RECORDED_RANGES = 6 };
+void append_recorded(struct bytes *bytes, diskdelta_range *ranges);
+
+/* Where END begins in what append_recorded() appends. */
+size_t end_of_recorded(const struct bytes *recorded);
+
+#endif
