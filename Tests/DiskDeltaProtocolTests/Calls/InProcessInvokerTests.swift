@@ -81,6 +81,17 @@ struct InProcessInvokerTests {
         await #expect(throws: CallError.self) { try await call.next() }
     }
 
+    @Test func aSecondReaderIsTurnedAway() async throws {
+        let service = ScriptedService([.wait])
+        let call = try await client(service).getVirtualDiskChanges(request)
+        async let first = #expect(throws: CallError.self) { try await call.next() }
+        while service.pulls.withLock({ $0 }) == 0 { await Task.yield() }
+        let second = await #expect(throws: CallError.self) { try await call.next() }
+        #expect(second?.reason == .internal)
+        call.cancel()
+        #expect(await first?.reason == .cancelled)
+    }
+
     @Test func cancelAfterTheEndChangesNothing() async throws {
         let call = try await client(ScriptedService([])).getVirtualDiskChanges(request)
         #expect(try await call.next() == nil)
