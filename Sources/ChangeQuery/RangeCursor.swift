@@ -30,7 +30,8 @@ public final class RangeCursor {
         let over = plan.window.end % plan.granularity
         position = plan.window.start - before
         let after = over == 0 ? 0 : plan.granularity - over
-        end = plan.window.start == plan.window.end
+        end =
+            plan.window.start == plan.window.end
             ? position : plan.window.end + min(after, plan.size - plan.window.end)
     }
 
@@ -62,7 +63,10 @@ public final class RangeCursor {
 
     private func checkFiles() throws(QueryError) {
         for image in watched where try !Self.isUnchanged(image.file) {
-            throw QueryError(.epochChanged, "\(image.file.name) changed while it was read: start again from the beginning")
+            throw QueryError(
+                .epochChanged,
+                "\(image.file.name) changed while it was read: start again from the beginning"
+            )
         }
     }
 

@@ -85,9 +85,13 @@ struct BatchReader {
     let windowEnd: UInt64
 
     init(_ plan: Plan) {
-        position = plan.window.start
-        unit = plan.unit
-        windowEnd = plan.window.end
+        self.init(window: plan.window, unit: plan.unit)
+    }
+
+    init(window: Window, unit: UInt64) {
+        position = window.start
+        self.unit = unit
+        windowEnd = window.end
     }
 
     mutating func read(_ batch: RangeBatch) {
@@ -97,7 +101,9 @@ struct BatchReader {
         var end = position
         switch batch.form {
         case .runs(let columns, let zero):
-            if !zero.isEmpty, zero.count != (columns.count + 7) / 8 { problems.append("zero mask of \(zero.count) bytes") }
+            if !zero.isEmpty, zero.count != (columns.count + 7) / 8 {
+                problems.append("zero mask of \(zero.count) bytes")
+            }
             for index in 0..<columns.count {
                 let start = end + columns.gaps[index] * unit
                 end = min(start + columns.lengths[index] * unit, windowEnd)

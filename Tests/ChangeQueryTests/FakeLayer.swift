@@ -1,5 +1,5 @@
 import DiskImages
-import Foundation
+import TestSupport
 
 @testable import ChangeQuery
 
@@ -19,14 +19,14 @@ final class FakeLayer: DiskImage {
     let sectorsPerBlock: Int
     let sectorCount: Int
     let sector: Int
-    private var generator: SeededGenerator
+    private var generator: RepeatableGenerator
 
     init(
         sectorCount: Int,
         sector: Int,
         sectorsPerBlock: Int,
         file: ImageFile,
-        using generator: inout SeededGenerator
+        using generator: inout RepeatableGenerator
     ) {
         self.sectorCount = sectorCount
         self.sector = sector
@@ -79,7 +79,9 @@ final class FakeLayer: DiskImage {
         let last = Int(limit) / sector
         guard offset % UInt64(64 * sector) == 0, limit > offset, last <= sectorCount,
             last == sectorCount || last % 64 == 0
-        else { throw ImageError(.invalidParameter, "an extent was asked for that the protocol does not allow", path: "") }
+        else {
+            throw ImageError(.invalidParameter, "an extent was asked for that the protocol does not allow", path: "")
+        }
         let block = first / sectorsPerBlock
         var end = min((block + 1) * sectorsPerBlock, last)
         if end - first > 64, Bool.random(using: &generator) {
@@ -100,22 +102,5 @@ final class FakeLayer: DiskImage {
             }
             return .mixed(end: UInt64(end * sector))
         }
-    }
-}
-
-/// A generator whose sequence follows from its seed (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -1,5 +1,5 @@
 import DiskImages
-import Foundation
+import TestSupport
 import Testing
 
 @testable import ChangeQuery
@@ -11,7 +11,7 @@ struct RangeCursorTests {
         let layers: [FakeLayer]
         let sector: Int
 
-        init(using generator: inout SeededGenerator) throws {
+        init(using generator: inout RepeatableGenerator) throws {
             let sector = Bool.random(using: &generator) ? 512 : 4096
             let usual = Int.random(in: 1...3000, using: &generator)
             let file = try LocalFiles().open(#filePath)
@@ -34,7 +34,7 @@ struct RangeCursorTests {
 
     @Test("Changes and allocation, in windows, with granularities, in batches of any size", arguments: seeds)
     func answersAsTheModel(seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = RepeatableGenerator(seed: seed)
         for _ in 0..<25 {
             let disk = try Disk(using: &generator)
             let top = Int.random(in: 0..<disk.layers.count, using: &generator)
@@ -74,7 +74,12 @@ struct RangeCursorTests {
                 stripes: Int.random(in: 1...100, using: &generator)
             )
             let (reader, totals) = try read(plan, limits: limits)
-            let expected = AnswerModel.ranges(kinds, sector: disk.sector, granularity: granularity, window: first..<last)
+            let expected = AnswerModel.ranges(
+                kinds,
+                sector: disk.sector,
+                granularity: granularity,
+                window: first..<last
+            )
 
             #expect(reader.problems == [], "seed \(seed)")
             #expect(reader.ranges == expected, "seed \(seed), \(question)")
@@ -89,7 +94,7 @@ struct RangeCursorTests {
 
     @Test("Any split of the disk into windows gives the same whole", arguments: seeds)
     func windowsAddUp(seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = RepeatableGenerator(seed: seed)
         let disk = try Disk(using: &generator)
         let since = try #require(disk.layers.last?.description.identifier).description
         let size = disk.layers[0].sectorCount
@@ -123,12 +128,14 @@ struct RangeCursorTests {
 
     @Test("Where every second sector changed, the bits are sent as bits")
     func denseChangesTravelAsBits() throws {
-        var generator = SeededGenerator(seed: 1)
+        var generator = RepeatableGenerator(seed: 1)
         let file = try LocalFiles().open(#filePath)
         var dense: FakeLayer?
         while dense == nil {
             let layer = FakeLayer(sectorCount: 4096, sector: 512, sectorsPerBlock: 4096, file: file, using: &generator)
-            if case .mixed(let bits) = layer.blocks[0], bits.filter(\.self).count > 1500, bits.filter(\.self).count < 2500 {
+            if case .mixed(let bits) = layer.blocks[0], bits.filter(\.self).count > 1500,
+                bits.filter(\.self).count < 2500
+            {
                 dense = layer
             }
         }

@@ -84,6 +84,8 @@ struct BatchBuilder {
     /// Closes the batch, when everything below `settled` was given. A range that may still grow stays for the next batch,
     /// which then starts at its start.
     mutating func take(upTo settled: UInt64) -> RangeBatch {
+        // What comes next starts at `settled` or above, so it cannot touch a range that ends before.
+        if pending.end < settled { flush() }
         let open = pending.start < pending.end ? min(pending.start, settled) : settled
         return close(at: min(max(open, processedEnd), window.end))
     }

@@ -31,8 +31,8 @@ public enum BaselineID: Hashable, Sendable {
         case "rctX":
             // The GUID's own dashes are colons here, and the sequence number follows the last of them.
             let parts = name.split(separator: ":", omittingEmptySubsequences: false)
-            guard parts.count == 6, let branch = GUID(parts[..<5].joined(separator: "-")), parts[5].count == 8,
-                parts[5].allSatisfy(\.isHexDigit), let sequence = UInt32(parts[5], radix: 16)
+            guard parts.count == 6, !name.hasPrefix("{"), let branch = GUID(parts[..<5].joined(separator: "-")),
+                parts[5].count == 8, parts[5].allSatisfy(\.isHexDigit), let sequence = UInt32(parts[5], radix: 16)
             else { throw Self.malformed(text) }
             self = .referencePoint(branch: branch, sequence: sequence)
         default: throw Self.malformed(text)

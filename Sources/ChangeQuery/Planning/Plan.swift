@@ -68,7 +68,10 @@ public struct Plan {
         granularity = try Self.granularity(question.granularity, sector: sector)
         epoch = Epoch(of: layers + baseline)
         if let expected = question.ifEpoch, !expected.isEmpty, expected != epoch.description {
-            throw QueryError(.epochChanged, "The disk is in epoch \(epoch), not in \(expected): start again from the beginning")
+            throw QueryError(
+                .epochChanged,
+                "The disk is in epoch \(epoch), not in \(expected): start again from the beginning"
+            )
         }
         let boundaries = granularity | window.start | (window.end == size ? 0 : window.end)
         unit = boundaries & (~boundaries &+ 1)
@@ -81,7 +84,10 @@ public struct Plan {
 
     private static func position(of text: String, in layers: [any DiskImage]) throws(QueryError) -> Int {
         guard case .guid(let guid) = try BaselineID(text) else {
-            throw QueryError(.baselineUnknown, "This disk has nothing that \(text) could name: its baselines are layers")
+            throw QueryError(
+                .baselineUnknown,
+                "This disk has nothing that \(text) could name: its baselines are layers"
+            )
         }
         var found: Int?
         for (index, layer) in layers.enumerated() where layer.description.identifier == guid {

@@ -13,7 +13,10 @@ public struct Window: Hashable, Sendable {
     /// - Throws: `offsetOutOfRange` where `offset` is beyond `size`; `invalidParameter` where a value is not a multiple.
     init(offset: UInt64, length: UInt64?, size: UInt64, sector: UInt64) throws(QueryError) {
         guard offset <= size else {
-            throw QueryError(.offsetOutOfRange, "The offset \(offset) is beyond the end of the disk, which has \(size) bytes")
+            throw QueryError(
+                .offsetOutOfRange,
+                "The offset \(offset) is beyond the end of the disk, which has \(size) bytes"
+            )
         }
         guard offset == size || offset % sector == 0 else {
             throw QueryError(.invalidParameter, "The offset \(offset) is not a multiple of the \(sector)-byte sector")

@@ -31,7 +31,8 @@ struct ChangeWalk {
     }
 
     /// Gives `sink` the ranges from `start` on, up to a point that is returned: above `start`, at or below `limit`.
-    mutating func step(from start: UInt64, limit: UInt64, into sink: inout GranuleWidener) throws(QueryError) -> UInt64 {
+    mutating func step(from start: UInt64, limit: UInt64, into sink: inout GranuleWidener) throws(QueryError) -> UInt64
+    {
         let stripe = try layers.stripe(at: start, limit: start < floor ? min(limit, floor) : limit)
         let end = stripe.end
         switch meaning(of: stripe.rest, at: start) {
