@@ -67,6 +67,33 @@ import Testing
         #expect(buffer.last == 0xEE)
     }
 
+    private final class Lender {
+        let buffer = UnsafeMutableBufferPointer<UInt64>.allocate(capacity: 4)
+
+        init() {
+            buffer.initialize(repeating: 9)
+        }
+
+        deinit {
+            buffer.deallocate()
+        }
+    }
+
+    @Test func anAliasingColumnKeepsItsOwner() throws {
+        weak var owner: Lender?
+        var column = UInt64Column()
+        do {
+            let lender = Lender()
+            owner = lender
+            column = UInt64Column(aliasing: UnsafeBufferPointer(lender.buffer), owner: lender)
+            #expect(column.withUnsafeBufferPointer { $0.baseAddress } == UnsafePointer(lender.buffer.baseAddress))
+        }
+        #expect(owner != nil)
+        #expect(Array(column) == [9, 9, 9, 9])
+        column = UInt64Column()
+        #expect(owner == nil)
+    }
+
     private func allocatedSize<Element>(_ column: Column<Element>, in arena: MessageArena) -> Int? {
         column.withUnsafeBufferPointer { buffer in
             buffer.baseAddress.flatMap { arena.allocatedSize(at: $0) }
