@@ -99,7 +99,7 @@ struct ChainMaker {
                         RandomChain.word(seed: seed, height: height, pattern: pattern, sector: $0)
                     }
                     let bytes = RandomChain.bytes(words[...], sectorSize: sectorSize)
-                    try writer.write(bytes.span.bytes, at: UInt64(sectors.lowerBound * sectorSize))
+                    try writer.write(bytes, at: UInt64(sectors.lowerBound * sectorSize))
                     model.write(pattern, to: sectors)
                 } else {
                     let sectors = random.chance(40) ? randomSectors(model) : randomBlocks(model)

@@ -37,6 +37,22 @@ struct ImageFileTests {
         #expect(code { () throws(ImageError) in _ = try file.bytes(at: 0, count: 4) } == .readFailed)
     }
 
+    @Test func aChangeOfSizeOrTimeIsNoticed() throws {
+        let raw = try RawFile(folder.file("a"), create: true)
+        try raw.write([1, 2, 3, 4], at: 0)
+        let file = try LocalFiles().open(folder.file("a"))
+        #expect(try file.isUnchanged())
+        var times = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 1)]
+        #expect(utimensat(AT_FDCWD, folder.file("a"), &times, 0) == 0)
+        #expect(try !file.isUnchanged())
+        let again = try LocalFiles().open(folder.file("a"))
+        #expect(again.modificationTime == 1_000_000_001)
+        try raw.truncate(to: 5)
+        times = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 1)]
+        #expect(utimensat(AT_FDCWD, folder.file("a"), &times, 0) == 0)
+        #expect(try !again.isUnchanged())
+    }
+
     @Test func onlyRegularFilesAreOpened() throws {
         #expect(mkfifo(folder.file("fifo"), 0o600) == 0)
         for name in [folder.file("fifo"), folder.path, "/dev/null"] {

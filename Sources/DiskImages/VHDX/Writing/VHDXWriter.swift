@@ -73,6 +73,11 @@ public final class VHDXWriter {
         }
     }
 
+    /// Writes `bytes` to the virtual disk at `offset`, as the function above does.
+    public func write(_ bytes: [UInt8], at offset: UInt64) throws(ImageError) {
+        try write(bytes.span.bytes, at: offset)
+    }
+
     /// Makes `count` bytes of the virtual disk at `offset` read as zeroes. When this returns, they do, on the medium.
     ///
     /// A block of which all is covered gets the state ZERO, unless the disk is a fixed one; elsewhere zeroes are written.
