@@ -1,0 +1,118 @@
+public import DiskDeltaProtocol
+public import Logging
+internal import NIOCore
+internal import NIOPosix
+
+/// A connection to a server, over which any number of calls can be made at a time.
+///
+/// It does not connect again: once it is broken every call throws SERVER_UNAVAILABLE, and ``isOpen`` is false. It is
+/// closed, and its calls are given up, by ``close()`` or when nobody holds it any more.
+public final class RPCConnection: CallInvoker {
+    /// The server.
+    public let endpoint: Endpoint
+
+    private let channel: any Channel
+    private let handler: NIOLoopBound<ClientConnectionHandler>
+
+    private init(_ endpoint: Endpoint, _ channel: any Channel, _ handler: NIOLoopBound<ClientConnectionHandler>) {
+        self.endpoint = endpoint
+        self.channel = channel
+        self.handler = handler
+    }
+
+    deinit {
+        channel.eventLoop.execute { [handler] in handler.value.leave() }
+    }
+
+    /// Connects, and waits until the server has answered.
+    ///
+    /// Throws SERVER_UNAVAILABLE where nobody answers in time, and ANSWER_INVALID where it is no DiskDelta server.
+    /// - Parameters:
+    ///   - settings: What the server is told. It bounds the memory that answers take while they are not read.
+    ///   - connectTimeout: How long connecting may take; the handshake after it has five seconds.
+    public static func connect(
+        to endpoint: Endpoint,
+        settings: ClientSettings = .default,
+        connectTimeout: Duration = .seconds(10),
+        logger: Logger = Logger(label: "diskdelta.client")
+    ) async throws(CallError) -> RPCConnection {
+        do {
+            try settings.validate()
+        } catch {
+            throw CallError(.invalidParameter, "the settings of the connection are not allowed: \(error)")
+        }
+        let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connectTimeout(TimeAmount(connectTimeout))
+            .channelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 4_096, initial: 65_536, maximum: 1 << 20)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try? channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+                    let handler = ClientConnectionHandler(
+                        settings: settings,
+                        handshakeTimeout: .seconds(5),
+                        server: endpoint,
+                        logger: logger,
+                        eventLoop: channel.eventLoop
+                    )
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+        do {
+            let channel =
+                switch endpoint {
+                case .tcp(let host, let port): try await bootstrap.connect(host: host, port: port).get()
+                case .unix(let path): try await bootstrap.connect(unixDomainSocketPath: path).get()
+                }
+            let handler = try await channel.eventLoop.submit {
+                NIOLoopBound(
+                    try channel.pipeline.syncOperations.handler(type: ClientConnectionHandler.self),
+                    eventLoop: channel.eventLoop
+                )
+            }.get()
+            try await channel.eventLoop.flatSubmit { handler.value.ready.futureResult }.get()
+            return RPCConnection(endpoint, channel, handler)
+        } catch is ChannelPipelineError {
+            // The handler left the channel when that closed.
+            throw CallError(.serverUnavailable, "\(endpoint) closed the connection at once")
+        } catch {
+            throw error as? CallError ?? CallError(.serverUnavailable, "cannot connect to \(endpoint): \(error)")
+        }
+    }
+
+    /// Whether calls can still be made, as far as is known.
+    public var isOpen: Bool { channel.isActive }
+
+    public func open(
+        _ method: MethodDescriptor,
+        request: some Message,
+        options: CallOptions
+    ) async throws(CallError) -> any OutstandingCall {
+        if let timeout = options.timeout, timeout <= .zero {
+            throw CallError(.deadline, "the time for \(method.path) was up before it began")
+        }
+        guard let payload = OpenPayload(path: method.path) else {
+            throw CallError(.invalidParameter, "'\(method.path)' is not SERVICE/METHOD")
+        }
+        let bytes: ByteBuffer
+        do {
+            bytes = OutgoingFrames.openPayload(payload, try request.prepareEncoding())
+        } catch {
+            throw CallError(unencodableRequest: error)
+        }
+        let opened = await withCheckedContinuation { continuation in
+            channel.eventLoop.execute { [handler] in
+                continuation.resume(returning: handler.value.open(bytes, timeout: options.timeout))
+            }
+        }
+        return try opened.get()
+    }
+
+    /// Gives up the calls there are, and returns when the connection is closed.
+    public func close() async {
+        channel.eventLoop.execute { [handler] in handler.value.leave() }
+        try? await channel.closeFuture.get()
+    }
+}

@@ -1,0 +1,46 @@
+internal import DiskDeltaProtocol
+internal import NIOCore
+
+/// Carries one call: pulls a message when there is credit for it, and not before.
+struct CallTask: Sendable {
+    let accepted: AcceptedCall
+    let context: CallContext
+    let stream: OutgoingStream
+    /// The longest message in bytes that the client accepts.
+    let maximumMessage: Int
+
+    func run() async {
+        do throws(CallError) {
+            stream.finish(.success(try await answer()))
+        } catch {
+            stream.finish(.failure(error))
+        }
+    }
+
+    private func answer() async throws(CallError) -> StatusDetails {
+        let call = try await accepted.open(context)
+        var mayGoOn = await stream.waitForCredit()
+        while mayGoOn {
+            guard let message = try await call.next() else { return call.details }
+            mayGoOn = await stream.send(try payload(of: message))
+        }
+        // Nobody is left to be told.
+        throw CallError(.cancelled, "the call was cancelled")
+    }
+
+    private func payload(of message: some Message) throws(CallError) -> ByteBuffer {
+        let encoding: MessageEncoding
+        do {
+            encoding = try message.prepareEncoding()
+        } catch {
+            throw CallError(unencodableAnswer: error)
+        }
+        guard encoding.byteCount <= maximumMessage else {
+            throw CallError(
+                .resourceLimit,
+                "a message of \(encoding.byteCount) bytes is longer than the \(maximumMessage) that the client accepts"
+            )
+        }
+        return OutgoingFrames.dataPayload(encoding)
+    }
+}

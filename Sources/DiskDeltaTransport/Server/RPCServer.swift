@@ -1,0 +1,174 @@
+public import DiskDeltaProtocol
+public import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+
+/// Listens, and answers calls by the services of a router.
+///
+/// It serves from the moment ``bind(to:router:configuration:logger:)`` returns until ``stop()``, which must be called.
+public final class RPCServer: Sendable {
+    private struct Connection: Sendable {
+        let channel: any Channel
+        let handler: NIOLoopBound<ServerConnectionHandler>
+    }
+
+    private struct Connections {
+        var open: [ObjectIdentifier: Connection] = [:]
+        var isStopping = false
+    }
+
+    /// Where it listens, in the order asked for, with the real ports.
+    public let endpoints: [Endpoint]
+
+    private let listeners: [any Channel]
+    private let connections: ConnectionTable
+    private let executor: FileWorkExecutor
+    private let configuration: ServerConfiguration
+    private let logger: Logger
+
+    /// The connections there are, as the event loops share them.
+    private final class ConnectionTable: Sendable {
+        let state = Mutex(Connections())
+    }
+
+    private init(
+        listeners: [any Channel],
+        endpoints: [Endpoint],
+        connections: ConnectionTable,
+        executor: FileWorkExecutor,
+        configuration: ServerConfiguration,
+        logger: Logger
+    ) {
+        self.listeners = listeners
+        self.endpoints = endpoints
+        self.connections = connections
+        self.executor = executor
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// Binds all the endpoints and serves. Port 0 takes any free port.
+    ///
+    /// Throws where an endpoint cannot be bound or the configuration is not allowed; nothing is bound then.
+    public static func bind(
+        to endpoints: [Endpoint],
+        router: ServiceRouter,
+        configuration: ServerConfiguration = ServerConfiguration(),
+        logger: Logger = Logger(label: "diskdelta.server")
+    ) async throws(BindError) -> RPCServer {
+        do {
+            try configuration.settings.validate()
+        } catch {
+            throw BindError(message: "the settings are not allowed: \(error)")
+        }
+        let executor = FileWorkExecutor(threads: configuration.workerThreads)
+        let table = ConnectionTable()
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 256 << 10, high: 512 << 10))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = ServerConnectionHandler(
+                        router: router,
+                        configuration: configuration,
+                        executor: executor,
+                        logger: logger
+                    )
+                    try? channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                    register(channel, NIOLoopBound(handler, eventLoop: channel.eventLoop), in: table)
+                }
+            }
+        var listeners: [any Channel] = []
+        var bound: [Endpoint] = []
+        for endpoint in endpoints {
+            do {
+                let listener = try await listen(bootstrap, endpoint)
+                listeners.append(listener)
+                bound.append(Endpoint(listener.localAddress) ?? endpoint)
+            } catch {
+                for listener in listeners { try? await listener.close() }
+                await executor.shutdown()
+                throw BindError(message: "cannot listen on \(endpoint): \(error)")
+            }
+        }
+        return RPCServer(
+            listeners: listeners,
+            endpoints: bound,
+            connections: table,
+            executor: executor,
+            configuration: configuration,
+            logger: logger
+        )
+    }
+
+    /// Takes up no more connections and calls, waits for the calls there are, at most for the grace period, closes
+    /// everything, and returns when it is closed. It is called once.
+    public func stop() async {
+        for listener in listeners { try? await listener.close() }
+        let open = connections.state.withLock { state in
+            state.isStopping = true
+            return Array(state.open.values)
+        }
+        for connection in open {
+            connection.channel.eventLoop.execute { connection.handler.value.drain() }
+        }
+        let gracePeriod = configuration.gracePeriod
+        let logger = logger
+        let cut = Task {
+            try await Task.sleep(for: gracePeriod)
+            for connection in open where connection.channel.isActive {
+                logger.notice("a connection is cut: its calls did not end within \(gracePeriod)")
+                connection.channel.close(promise: nil)
+            }
+        }
+        for connection in open { try? await connection.channel.closeFuture.get() }
+        cut.cancel()
+        await executor.shutdown()
+    }
+
+    private static func register(
+        _ channel: any Channel,
+        _ handler: NIOLoopBound<ServerConnectionHandler>,
+        in table: ConnectionTable
+    ) {
+        let id = ObjectIdentifier(channel)
+        let isStopping = table.state.withLock { state in
+            if !state.isStopping { state.open[id] = Connection(channel: channel, handler: handler) }
+            return state.isStopping
+        }
+        if isStopping {
+            channel.close(promise: nil)
+        } else {
+            channel.closeFuture.whenComplete { _ in
+                table.state.withLock { _ = $0.open.removeValue(forKey: id) }
+            }
+        }
+    }
+
+    private static func listen(_ bootstrap: ServerBootstrap, _ endpoint: Endpoint) async throws -> any Channel {
+        switch endpoint {
+        case .tcp(let host, let port):
+            return try await bootstrap.bind(host: host, port: port).get()
+        case .unix(let path):
+            // A socket that nobody answers was left by a server that did not end well; another's is not taken away.
+            let probe = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .connect(unixDomainSocketPath: path).get()
+            if let probe {
+                try? await probe.close()
+                throw BindError(message: "another server answers there")
+            }
+            return try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+        }
+    }
+}
+
+/// Why a server cannot listen.
+public struct BindError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// A sentence that a person can act on.
+    public let message: String
+
+    public var description: String { message }
+}
