@@ -1,0 +1,84 @@
+import DiskDeltaProtocol
+import DiskImages
+import Testing
+
+@testable import DiskDeltaService
+
+/// What this version does not do is refused by name.
+@Suite("Methods that are not answered")
+struct UnansweredMethodTests {
+    private let invoker: InProcessInvoker
+
+    init() {
+        var router = ServiceRouter()
+        router.register(DiskService(files: LocalFiles()))
+        invoker = InProcessInvoker(router)
+    }
+
+    private func expect(_ method: String, _ call: () async throws -> Void) async throws {
+        let error = await #expect(throws: CallError.self) { try await call() }
+        #expect(error?.status == .unimplemented, "\(method)")
+        #expect(error?.reason == .unsupported, "\(method)")
+        #expect(error?.reason.exitCode == 1)
+        #expect(error?.reason.returnValue == 32770)
+        #expect(error?.message.contains(method) == true, "\(error?.message ?? "")")
+    }
+
+    @Test func imageManagement() async throws {
+        let client = ImageManagementClient(invoker)
+        try await expect("diskdelta.v1.ImageManagement/GetVirtualDiskChangesBatch") {
+            _ = try await client.getVirtualDiskChangesBatch(GetVirtualDiskChangesBatchRequest()).next()
+        }
+        try await expect("diskdelta.v1.ImageManagement/GetVirtualDiskChangesSummary") {
+            _ = try await client.getVirtualDiskChangesSummary(GetVirtualDiskChangesRequest(path: "p", limitID: "L"))
+        }
+        try await expect("diskdelta.v1.ImageManagement/GetVirtualHardDiskState") {
+            _ = try await client.getVirtualHardDiskState(VirtualHardDiskRequest(path: "p"))
+        }
+        try await expect("diskdelta.v1.ImageManagement/GetVHDSetInformation") {
+            _ = try await client.getVHDSetInformation(VirtualHardDiskRequest(path: "p"))
+        }
+        try await expect("diskdelta.v1.ImageManagement/GetVHDSnapshotInformation") {
+            _ = try await client.getVHDSnapshotInformation(VHDSnapshotRequest(path: "p"))
+        }
+        try await expect("diskdelta.v1.ImageManagement/ValidateVirtualHardDisk") {
+            _ = try await client.validateVirtualHardDisk(VirtualHardDiskRequest(path: "p"))
+        }
+    }
+
+    @Test func servicesThatAreNotThere() async throws {
+        try await expect("diskdelta.v1.Jobs/GetJob") {
+            _ = try await JobsClient(invoker).getJob(JobRequest())
+        }
+        try await expect("diskdelta.v1.ReferencePoints/ListReferencePoints") {
+            _ = try await ReferencePointsClient(invoker).listReferencePoints(ListReferencePointsRequest())
+        }
+    }
+
+    @Test func healthIsToldOfKnownServicesOnly() async throws {
+        var router = ServiceRouter()
+        router.register(HealthReport(services: ["diskdelta.v1.ImageManagement"]))
+        let client = HealthClient(InProcessInvoker(router))
+        #expect(try await client.check(HealthCheckRequest()).status == .serving)
+        #expect(try await client.check(HealthCheckRequest(service: "diskdelta.v1.ImageManagement")).status == .serving)
+        let error = await #expect(throws: CallError.self) {
+            try await client.check(HealthCheckRequest(service: "another"))
+        }
+        #expect(error?.status == .notFound)
+        #expect(error?.message.contains("another") == true)
+    }
+
+    @Test func theServerDescribesItself() async throws {
+        var router = ServiceRouter()
+        let limits = ServerLimits(maxFrameSize: 262_144, maxRequestSize: 65_536, maxStreams: 64)
+        router.register(ServerDescription(limits: limits, methods: ["a/b"]))
+        let info = try await ServerInfoClient(InProcessInvoker(router, identity: "me")).getServerInfo(
+            GetServerInfoRequest()
+        )
+        #expect(info.version == ServerDescription.version)
+        #expect(info.identity == "me")
+        #expect(info.formats == [.vhdx])
+        #expect(info.limits == limits)
+        #expect(info.methods == ["a/b"])
+    }
+}
