@@ -9,7 +9,9 @@ public struct HealthReport: HealthService {
         self.services = Set(services)
     }
 
-    public func check(_ request: HealthCheckRequest, context: CallContext) async throws(CallError) -> HealthCheckResponse {
+    public func check(_ request: HealthCheckRequest, context: CallContext) async throws(CallError)
+        -> HealthCheckResponse
+    {
         guard request.service.isEmpty || services.contains(request.service) else {
             throw CallError(
                 status: .notFound,

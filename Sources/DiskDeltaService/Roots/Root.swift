@@ -26,7 +26,8 @@ public struct Root: Sendable, Hashable {
         self.directory = String(cString: resolved)
         spellings = directory.hasPrefix("/") ? [self.directory, directory] : [self.directory]
         var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: self.directory, isDirectory: &isDirectory), isDirectory.boolValue else {
+        guard FileManager.default.fileExists(atPath: self.directory, isDirectory: &isDirectory), isDirectory.boolValue
+        else {
             throw RootError(message: "The root \(name) is to be \(directory), and that is not a folder")
         }
     }

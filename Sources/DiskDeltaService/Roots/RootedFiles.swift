@@ -114,7 +114,10 @@ private final class DirectoryHandle: Sendable {
     init(_ root: Root) throws(RootError) {
         descriptor = Foundation.open(root.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw RootError(message: "The root \(root.name), \(root.directory), cannot be opened: \(String(cString: strerror(errno)))")
+            throw RootError(
+                message:
+                    "The root \(root.name), \(root.directory), cannot be opened: \(String(cString: strerror(errno)))"
+            )
         }
     }
 
