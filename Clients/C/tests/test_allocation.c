@@ -1,0 +1,116 @@
+/* Memory that gives out: at whatever allocation, a call fails cleanly and never looks complete. */
+#include "fake_server.h"
+#include "memory.h"
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Gives out after so many allocations; counts what is not given back. */
+struct scarce {
+    size_t left;
+    size_t held;
+};
+
+static void *allocate(void *data, size_t size)
+{
+    struct scarce *scarce = data;
+    if (scarce->left == 0)
+        return NULL;
+    scarce->left--;
+    scarce->held++;
+    return malloc(size);
+}
+
+static void release(void *data, void *pointer)
+{
+    struct scarce *scarce = data;
+    scarce->held--;
+    free(pointer);
+}
+
+static int ask(diskdelta_client *client, const char *address, size_t *ranges)
+{
+    if (diskdelta_client_connect(client, address, NULL) != 0)
+        return -1;
+    diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
+    diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
+    const diskdelta_batch *batch = NULL;
+    int more = -1;
+    while (changes != NULL && (more = diskdelta_changes_next(changes, &batch)) == 1)
+        *ranges += batch->count;
+    if (changes != NULL && more == -1)
+        assert_int_equal(diskdelta_changes_error(changes)->reason, DISKDELTA_REASON_RESOURCE_LIMIT);
+    diskdelta_changes_close(changes);
+    return more;
+}
+
+static void test_every_allocation_of_an_answer(void **state)
+{
+    (void)state;
+    struct fake_script script = {0};
+    append_hello(&script.hello);
+    append_recorded(&script.answer, NULL);
+    struct fake_server *server = fake_server_start(&script);
+    size_t failures = 0;
+    for (size_t count = 0;; count++) {
+        struct scarce scarce = {.left = count};
+        diskdelta_allocator allocator = {allocate, release, &scarce};
+        diskdelta_client *client = diskdelta_client_create(&allocator);
+        size_t ranges = 0;
+        int result = ask(client, fake_server_address(server), &ranges);
+        if (result != 0)
+            assert_int_equal(diskdelta_client_error(client)->reason == DISKDELTA_REASON_RESOURCE_LIMIT ||
+                                 diskdelta_client_error(client)->reason == DISKDELTA_REASON_NONE,
+                             true);
+        diskdelta_client_close(client);
+        assert_int_equal(scarce.held, 0);
+        if (result == 0) {
+            assert_int_equal(ranges, RECORDED_RANGES);
+            break;
+        }
+        failures++;
+    }
+    assert_true(failures > 10);
+    fake_server_stop(server);
+    bytes_free(&script.hello);
+    bytes_free(&script.answer);
+}
+
+static void test_arena_keeps_its_budget(void **state)
+{
+    (void)state;
+    struct scarce scarce = {.left = 100};
+    diskdelta_allocator allocator = {allocate, release, &scarce};
+    struct dd_arena arena;
+    dd_arena_init(&arena, &allocator);
+    assert_null(dd_arena_take(&arena, 1));
+    for (int round = 0; round < 3; round++) {
+        dd_arena_reset(&arena, 100000);
+        size_t taken = 0;
+        for (uint8_t *piece; (piece = dd_arena_take(&arena, 1000)) != NULL; taken += 1000) {
+            assert_int_equal((uintptr_t)piece % 16, 0);
+            memset(piece, 0xff, 1000);
+        }
+        assert_true(taken <= 100000 && taken >= 50000);
+        assert_false(arena.is_out_of_memory);
+        assert_null(dd_arena_take(&arena, SIZE_MAX));
+        assert_null(dd_arena_array(&arena, SIZE_MAX / 2, 16));
+    }
+    scarce.left = 0;
+    dd_arena_reset(&arena, 1 << 20);
+    assert_null(dd_arena_take(&arena, 1 << 19));
+    assert_true(arena.is_out_of_memory);
+    dd_arena_free(&arena);
+    assert_int_equal(scarce.held, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_allocation_of_an_answer),
+        cmocka_unit_test(test_arena_keeps_its_budget),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
