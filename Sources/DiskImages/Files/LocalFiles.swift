@@ -15,12 +15,14 @@ public struct LocalFiles: ImageFiles {
             // Without O_NONBLOCK the open of a FIFO would wait for a writer that may never come.
             descriptor = Glibc.open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
         } while descriptor < 0 && errno == EINTR
-        guard descriptor >= 0 else { throw ImageError.opening(name, failedWith: errno) }
+        guard descriptor >= 0 else {
+            // Links that lead in a circle lead nowhere; here there is no outside to which they could lead.
+            throw ImageError.opening(name, failedWith: errno == ELOOP ? ENOENT : errno)
+        }
         return try ImageFile(takingDescriptor: descriptor, name: name, path: name)
     }
 
     public func open(_ path: String, besides child: ImageFile) throws(ImageError) -> ImageFile {
-        guard let slash = child.path.lastIndex(of: "/") else { return try open(path) }
-        return try open(child.path[...slash] + path)
+        try open((PathParts.folder(of: child.path) ?? "") + path)
     }
 }

@@ -21,13 +21,17 @@ enum VHDXParentLocator {
         in file: ImageFile,
         at offset: UInt64
     ) throws(ImageError) -> ParentReference {
-        let values: [String: String]?
-        do { values = try knownValues(bytes.span.bytes) } catch {
+        let contents: Contents
+        do { contents = try Contents(bytes.span.bytes) } catch {
             throw file.corrupt("Parent locator: \(error).", at: offset)
         }
-        guard let values else {
+        guard contents.type == typeID else {
             throw file.error(.unsupported, "The parent is of a kind that this program does not know.", at: offset)
         }
+        if let key = contents.repeatedKey {
+            throw file.corrupt("The parent locator has two values for \(key).", at: offset)
+        }
+        let values = contents.values
         var identifiers: [GUID] = []
         for key in linkageKeys {
             // Hyper-V leaves a zero GUID behind in the second key: it stands for none and matches no file.
@@ -53,38 +57,51 @@ enum VHDXParentLocator {
     /// An absolute Windows path means nothing on this machine; its last component beside the child is where a copied
     /// chain has the parent.
     static func candidate(_ path: String) -> String? {
-        var parts = path.split(omittingEmptySubsequences: false) { $0 == "\\" || $0 == "/" }
-        let hasDrive = path.dropFirst().first == ":" && path.first?.isASCII == true && path.first?.isLetter == true
-        if path.first == "\\" || path.first == "/" || hasDrive {
-            parts = Array(parts.suffix(1))
+        var parts = PathParts.windowsComponents(of: path)
+        let bytes = Array(path.utf8.prefix(2))
+        let letters = UInt8(ascii: "A")...UInt8(ascii: "Z")
+        let hasDrive = bytes.count == 2 && letters.contains(bytes[0] & ~0x20) && bytes[1] == UInt8(ascii: ":")
+        if hasDrive, parts.count == 1 {
             // "D:name" has no separator.
-            if hasDrive, let only = parts.first, only.count == path.count { parts = [only.dropFirst(2)] }
+            parts = [String(path.dropFirst(2))]
+        } else if hasDrive || parts.first == "" {
+            parts = Array(parts.suffix(1))
         }
         parts.removeAll { $0.isEmpty || $0 == "." }
         guard let last = parts.last, last != ".." else { return nil }
         return parts.joined(separator: "/")
     }
 
-    /// The values of the keys that are known; nil where the locator is of another type.
-    private static func knownValues(_ bytes: RawSpan) throws(OutOfBounds) -> [String: String]? {
-        guard try GUID(bytes, at: 0) == typeID else { return nil }
+    /// What an item says, as far as it is known.
+    private struct Contents {
+        var type: GUID
+        /// The values of the known keys. One that is damaged counts as missing.
         var values: [String: String] = [:]
-        for index in 0..<Int(try bytes.littleEndian(UInt16.self, at: 18)) {
-            let entry = headerLength + index * entryLength
-            let keyOffset = Int(try bytes.littleEndian(UInt32.self, at: entry))
-            let valueOffset = Int(try bytes.littleEndian(UInt32.self, at: entry + 4))
-            let keyLength = Int(try bytes.littleEndian(UInt16.self, at: entry + 8))
-            let valueLength = Int(try bytes.littleEndian(UInt16.self, at: entry + 10))
-            try bytes.check(offset: keyOffset, count: keyLength)
-            try bytes.check(offset: valueOffset, count: valueLength)
-            // A key this long is none of ours. Without the limit, entries that share their bytes would cost much.
-            guard keyLength <= maximumKeyLength, let key = try text(bytes, at: keyOffset, count: keyLength) else {
-                continue
+        /// A known key that is there more than once.
+        var repeatedKey: String?
+
+        init(_ bytes: RawSpan) throws(OutOfBounds) {
+            type = try GUID(bytes, at: 0)
+            guard type == typeID else { return }
+            for index in 0..<Int(try bytes.littleEndian(UInt16.self, at: 18)) {
+                let entry = headerLength + index * entryLength
+                let keyOffset = Int(try bytes.littleEndian(UInt32.self, at: entry))
+                let valueOffset = Int(try bytes.littleEndian(UInt32.self, at: entry + 4))
+                let keyLength = Int(try bytes.littleEndian(UInt16.self, at: entry + 8))
+                let valueLength = Int(try bytes.littleEndian(UInt16.self, at: entry + 10))
+                try bytes.check(offset: keyOffset, count: keyLength)
+                try bytes.check(offset: valueOffset, count: valueLength)
+                // A key this long is none of ours. Without the limit, entries that share their bytes would cost much.
+                guard keyLength <= maximumKeyLength, let key = try text(bytes, at: keyOffset, count: keyLength),
+                    linkageKeys.contains(key) || pathKeys.contains(key)
+                else { continue }
+                guard values[key] == nil else {
+                    repeatedKey = key
+                    return
+                }
+                values[key] = try text(bytes, at: valueOffset, count: valueLength)
             }
-            guard linkageKeys.contains(key) || pathKeys.contains(key), values[key] == nil else { continue }
-            values[key] = try text(bytes, at: valueOffset, count: valueLength)
         }
-        return values
     }
 
     /// A string in UTF-16LE; nil where it is damaged or has a zero character, which would end a path early.

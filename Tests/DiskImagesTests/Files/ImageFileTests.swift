@@ -83,6 +83,22 @@ struct ImageFileTests {
         #expect(above.identity != child.identity)
     }
 
+    /// A slash and an accent behind it are one character, and two bytes that mean different things.
+    @Test func pathsAreTakenApartByteByByte() throws {
+        try FileManager.default.createDirectory(atPath: folder.file("sub"), withIntermediateDirectories: false)
+        let accent = "\u{301}.vhdx"
+        try VHDXCreation.dynamic(virtualSize: 1 << 20).create(at: folder.file("sub/\(accent)"))
+        try VHDXCreation.differencing(parent: folder.file("sub/\(accent)")).create(at: folder.file("\(accent)"))
+        try VHDXCreation.differencing(parent: folder.file("\(accent)")).create(at: folder.file("sub/leaf.vhdx"))
+        #expect(try DiskChain.open(folder.file("sub/leaf.vhdx"), in: LocalFiles()).layers.count == 3)
+    }
+
+    @Test func linksThatLeadInACircleLeadNowhere() throws {
+        #expect(symlink(folder.file("b"), folder.file("a")) == 0)
+        #expect(symlink(folder.file("a"), folder.file("b")) == 0)
+        #expect(code { () throws(ImageError) in _ = try LocalFiles().open(folder.file("a")) } == .fileNotFound)
+    }
+
     @Test func theIdentityIsThatOfTheFileAndNotOfTheName() throws {
         _ = try RawFile(folder.file("a"), create: true)
         #expect(link(folder.file("a"), folder.file("b")) == 0)

@@ -75,6 +75,8 @@ struct VHDXRefusalTests {
         Fault("a zero linkage", .corrupt) { $0.locator[0].value = GUID.zero.description },
         Fault("a linkage that is no GUID", .corrupt) { $0.locator[0].value = "parent" },
         Fault("no path", .corrupt) { $0.locator.removeLast() },
+        Fault("a key twice", .corrupt) { $0.locator.append($0.locator[1]) },
+        Fault("a path with a zero character", .corrupt) { $0.locator[1].value = "parent.vhdx\0" },
         Fault("a path that leads to no file", .corrupt) { $0.locator[1].value = "..\\" },
     ]
 

@@ -17,6 +17,7 @@ struct RandomChainTests {
     }
 
     @Test(arguments: pieces) func everyLayerHoldsWhatWasWritten(seeds: Range<UInt64>) throws {
+        print("random chains with the seeds \(seeds)")
         for seed in seeds {
             let folder = try TemporaryFolder()
             let chain = try RandomChain.make(seed: seed, in: folder.path)

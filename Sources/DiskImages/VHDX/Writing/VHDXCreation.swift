@@ -127,8 +127,7 @@ public struct VHDXCreation: Sendable {
 
     /// Makes the new name as durable as the file.
     private static func synchronizeFolder(of path: String) throws(ImageError) {
-        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = open(PathParts.folder(of: path) ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw ImageError.opening(path, failedWith: errno) }
         defer { close(descriptor) }
         // Some file systems cannot do this for a folder; they say EINVAL, and there is nothing else to do.
@@ -140,6 +139,8 @@ public struct VHDXCreation: Sendable {
 
 extension VHDXImage {
     private static let maximumInheritedLength: UInt64 = 16 << 20
+    private static let maximumInheritedCount =
+        Int(VHDXMetadataTable.maximumEntryCount) - VHDXMetadataTable.knownIDs.count
 
     /// The items that a child takes over from its parent beside the known ones ([MS-VHDX] 2.6.1.2, IsVirtualDisk).
     fileprivate func inheritableItems() throws(ImageError) -> [VHDXMetadataItem] {
@@ -150,7 +151,7 @@ extension VHDXImage {
         for entry in table.entries where entry.isVirtualDisk {
             guard entry.isUser || !VHDXMetadataTable.knownIDs.contains(entry.id) else { continue }
             length += UInt64(entry.length)
-            guard length <= Self.maximumInheritedLength else {
+            guard length <= Self.maximumInheritedLength, items.count < Self.maximumInheritedCount else {
                 throw file.error(.resourceLimit, "The parent has too much metadata to be copied into a child.")
             }
             items.append(

@@ -1,0 +1,21 @@
+/// Paths are taken apart byte by byte, as the file system does. A `Character` can be a separator together with an accent
+/// that follows it, and would not be found.
+enum PathParts {
+    private static let slash = UInt8(ascii: "/")
+
+    /// The folder that a path leads through, with the slash behind it; nil where the path has no slash.
+    static func folder(of path: String) -> String? {
+        path.utf8.lastIndex(of: slash).map { String(Substring(path.utf8[...$0])) }
+    }
+
+    /// The parts between slashes, without empty ones.
+    static func components(of path: String) -> [String] {
+        path.utf8.split(separator: slash).map { String(Substring($0)) }
+    }
+
+    /// The parts between backslashes or slashes, empty ones included.
+    static func windowsComponents(of path: String) -> [String] {
+        path.utf8.split(omittingEmptySubsequences: false) { $0 == UInt8(ascii: "\\") || $0 == slash }
+            .map { String(Substring($0)) }
+    }
+}
