@@ -1,0 +1,119 @@
+import TestSupport
+import Testing
+
+@Suite("Usage", .enabled(if: Program.isBuilt, "\(Program.absence)"))
+struct UsageTests {
+    private let disks: SmallDisks
+
+    init() throws { disks = try SmallDisks() }
+
+    private func expectUsage(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let outcome = try Program.run(arguments, environment: environment, in: disks.folder)
+        #expect(outcome.status == 2, "\(arguments)", sourceLocation: sourceLocation)
+        #expect(outcome.output == "", "\(arguments)", sourceLocation: sourceLocation)
+        #expect(outcome.error.hasPrefix("diskdelta: "), "\(arguments)", sourceLocation: sourceLocation)
+        #expect(outcome.error.filter { $0 == "\n" }.count == 1, "\(outcome.error)", sourceLocation: sourceLocation)
+    }
+
+    @Test(
+        "A bad flag or value",
+        arguments: [
+            ["nonsense"], ["changes"], ["changes", "child.avhdx"], ["changes", "--since", "x"], ["info"], ["allocated"],
+            ["info", "a", "b"], ["info", "--nonsense", "a"], ["--nonsense", "info", "a"],
+            ["changes", "child.avhdx", "--since"], ["allocated", "child.avhdx", "--since", "x"],
+            ["info", "child.avhdx", "--format", "xml"], ["info", "child.avhdx", "--format", "JSON"],
+            ["info", "child.avhdx", "--format", ""], ["info", "child.avhdx", "--format"],
+        ]
+    )
+    func badFlags(arguments: [String]) throws {
+        try expectUsage(arguments)
+    }
+
+    @Test(
+        "A size that is none",
+        arguments: [
+            "", " ", "K", "-1", "+1", "1k", "1KB", "1KiB", "1.5M", "0x200", "1 M", "1E", "1P", "M1", "1MM", "１",
+            "18446744073709551616", "16777216T", "18014398509481984K", "nan",
+        ]
+    )
+    func badSizes(size: String) throws {
+        for option in ["--offset", "--length", "--granularity"] {
+            try expectUsage(["allocated", "child.avhdx", option, size])
+        }
+    }
+
+    @Test(
+        "A duration that is none",
+        arguments: [
+            "", "5", "s", "ms", "-1s", "1.5s", "1d", "1S", "1 s", "0s", "0ms", "9223372036854775807h", "2147484s",
+        ]
+    )
+    func badDurations(duration: String) throws {
+        try expectUsage(["--deadline", duration, "info", "child.avhdx"])
+    }
+
+    @Test("A duration", arguments: ["60000ms", "60s", "5m", "2h", "2147483s"])
+    func goodDurations(duration: String) throws {
+        #expect(try Program.run("--deadline", duration, "info", "child.avhdx", in: disks.folder).status == 0)
+    }
+
+    @Test("A flag whose feature is not built yet does not exist")
+    func flagsOfLaterFeatures() throws {
+        for flag in ["--ca", "--certificate", "--key", "--token-file", "--token", "--password"] {
+            try expectUsage([flag, "x", "--server", "127.0.0.1:1", "info", "a"])
+            try expectUsage([flag, "x", "info", "child.avhdx"])
+        }
+        for flags in [["--on-unavailable", "whole"], ["--batch", "x"]] {
+            try expectUsage(["changes", "child.avhdx", "--since", SmallDisks.baseID] + flags)
+        }
+    }
+
+    @Test("No security setting is ignored: it is refused")
+    func securityInTheEnvironment() throws {
+        for name in ["DISKDELTA_CA", "DISKDELTA_CERTIFICATE", "DISKDELTA_KEY", "DISKDELTA_TOKEN_FILE"] {
+            for command in [["info", "a"], ["check"], ["changes", "a", "--since", "x"], ["allocated", "a"]] {
+                try expectUsage(command, environment: [name: "x", "DISKDELTA_SERVER": "127.0.0.1:1"])
+                try expectUsage(["--server", "127.0.0.1:1"] + command, environment: [name: "x"])
+            }
+        }
+    }
+
+    @Test func checkWithoutAServer() throws {
+        for format in ["ndjson", "json", "table"] {
+            try expectUsage(["check", "--format", format])
+            try expectUsage(["check", "--format", format], environment: ["DISKDELTA_SERVER": ""])
+        }
+    }
+
+    @Test("A server is asked where one is named, by the flag or by the environment")
+    func aServerThatIsNotThere() throws {
+        for command in [["info", "child.avhdx"], ["check"], ["allocated", "child.avhdx"]] {
+            for (flags, environment) in [
+                (["--server", "127.0.0.1:1"], [:]), ([], ["DISKDELTA_SERVER": "127.0.0.1:1"]),
+            ] as [([String], [String: String])] {
+                let outcome = try Program.run(flags + command, environment: environment, in: disks.folder)
+                #expect(outcome.status == 7)
+                let line = try outcome.lastObject()
+                #expect(line["reason"] as? String == "SERVER_UNAVAILABLE")
+                #expect(line["status"] as? String == "UNAVAILABLE")
+                #expect(line["return_value"] as? Int == 32_777)
+            }
+        }
+        let local = try Program.run("info", "child.avhdx", environment: ["DISKDELTA_SERVER": ""], in: disks.folder)
+        #expect(local.status == 0)
+    }
+
+    @Test func helpAndVersionAreNoFailures() throws {
+        let help = try Program.run("--help", in: disks.folder)
+        #expect(help.status == 0)
+        for command in ["info", "changes", "allocated", "check"] { #expect(help.output.contains(command)) }
+        let version = try Program.run("--version", in: disks.folder)
+        #expect(version.status == 0)
+        #expect(version.lines.count == 1)
+        #expect(try Program.run("changes", "--help", in: disks.folder).status == 0)
+    }
+}
