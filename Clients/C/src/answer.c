@@ -1,5 +1,6 @@
 #include "answer.h"
 
+#include <endian.h>
 #include <string.h>
 
 void dd_answer_init(struct dd_answer *answer, struct dd_window asked)
@@ -41,6 +42,7 @@ const char *dd_answer_header(struct dd_answer *answer, const diskdelta_range_ans
         return "P-63: the window is not the one that was asked for";
     answer->has_header = true;
     answer->unit = header->unit;
+    answer->shift = (unsigned)__builtin_ctzll(header->unit);
     answer->size = header->size;
     answer->window_offset = header->window_offset;
     answer->window_end = header->window_offset + header->window_length;
@@ -107,10 +109,11 @@ const char *dd_answer_begin(struct dd_answer *answer, const diskdelta_range_answ
 static uint64_t end_of_range(const struct dd_answer *answer, uint64_t offset, uint64_t units)
 {
     uint64_t left = answer->batch_end - offset;
-    if (units <= left / answer->unit)
-        return offset + units * answer->unit;
-    bool is_at_the_end = answer->batch_end == answer->size && left % answer->unit != 0;
-    return is_at_the_end && units == left / answer->unit + 1 ? answer->size : 0;
+    uint64_t whole = left >> answer->shift;
+    if (units <= whole)
+        return offset + (units << answer->shift);
+    bool is_at_the_end = answer->batch_end == answer->size && left != whole << answer->shift;
+    return is_at_the_end && units == whole + 1 ? answer->size : 0;
 }
 
 static const char *add(struct dd_answer *answer, diskdelta_range *range)
@@ -137,9 +140,9 @@ static const char *take_runs(struct dd_answer *answer, diskdelta_range *ranges, 
     for (; answer->run < runs->length_count && *count < capacity; answer->run++) {
         uint64_t gap = runs->gap[answer->run];
         uint64_t length = runs->length[answer->run];
-        if (length == 0 || gap > (answer->batch_end - answer->cursor) / answer->unit)
+        if (length == 0 || gap > (answer->batch_end - answer->cursor) >> answer->shift)
             return "P-65: a range is empty, or starts outside its batch";
-        uint64_t start = answer->cursor + gap * answer->unit;
+        uint64_t start = answer->cursor + (gap << answer->shift);
         uint64_t end = end_of_range(answer, start, length);
         if (end == 0)
             return "P-65: a range ends outside its batch";
@@ -156,18 +159,31 @@ static const char *take_runs(struct dd_answer *answer, diskdelta_range *ranges, 
     return NULL;
 }
 
+/* The 64 bits from byte `at` on, the first in the lowest place; bits beyond the field are 0. */
+static uint64_t load_bits(const uint8_t *bits, uint64_t at, uint64_t size)
+{
+    uint8_t bytes[8] = {0};
+    if (size - at >= 8)
+        memcpy(bytes, bits + at, 8);
+    else
+        memcpy(bytes, bits + at, (size_t)(size - at));
+    uint64_t word;
+    memcpy(&word, bytes, 8);
+    return le64toh(word);
+}
+
 /* The first unit from `bit` on whose bit is `value`; `units` where there is none. */
 static uint64_t find_bit(const uint8_t *bits, uint64_t bit, uint64_t units, bool value)
 {
-    const uint8_t skip = value ? 0x00 : 0xff;
+    const uint64_t size = units / 8 + (units % 8 != 0 ? 1 : 0);
     while (bit < units) {
-        if (bit % 8 == 0 && bits[bit / 8] == skip) {
-            bit += 8;
-            continue;
+        uint64_t word = load_bits(bits, bit / 8, size);
+        word = (value ? word : ~word) >> (bit % 8);
+        if (word != 0) {
+            bit += (uint64_t)__builtin_ctzll(word);
+            return bit < units ? bit : units;
         }
-        if (((bits[bit / 8] >> (bit % 8) & 1) != 0) == value)
-            return bit;
-        bit++;
+        bit += 64 - bit % 8;
     }
     return units;
 }
@@ -181,7 +197,7 @@ static const char *take_bitmap(struct dd_answer *answer, diskdelta_range *ranges
             return NULL;
         }
         uint64_t last = find_bit(answer->bits, first, answer->units, false);
-        uint64_t start = answer->position + first * answer->unit;
+        uint64_t start = answer->position + (first << answer->shift);
         uint64_t end = end_of_range(answer, start, last - first);
         if (end == 0)
             return "P-65: a range ends outside its batch";

@@ -24,6 +24,8 @@ struct dd_answer {
     /* From the header. */
     bool has_header;
     uint64_t unit;
+    /* The unit is 2 to this power. */
+    unsigned shift;
     uint64_t size;
     uint64_t window_offset;
     uint64_t window_end;

@@ -242,7 +242,7 @@ void diskdelta_stream_close(diskdelta_stream *stream)
 
 const diskdelta_error *diskdelta_stream_error(const diskdelta_stream *stream)
 {
-    return stream != NULL ? &stream->error.public : diskdelta_client_error(NULL);
+    return stream != NULL ? &stream->error.public : &dd_error_without_handle;
 }
 
 const diskdelta_status_details *diskdelta_stream_details(const diskdelta_stream *stream)

@@ -227,7 +227,7 @@ const diskdelta_answer_totals *diskdelta_changes_totals(const diskdelta_changes 
 
 const diskdelta_error *diskdelta_changes_error(const diskdelta_changes *changes)
 {
-    return changes != NULL ? &changes->error.public : diskdelta_client_error(NULL);
+    return changes != NULL ? &changes->error.public : &dd_error_without_handle;
 }
 
 void diskdelta_changes_close(diskdelta_changes *changes)

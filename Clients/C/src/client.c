@@ -32,13 +32,7 @@ diskdelta_client *diskdelta_client_create(const diskdelta_allocator *given)
 
 const diskdelta_error *diskdelta_client_error(const diskdelta_client *client)
 {
-    static const diskdelta_error none = {
-        .status = DISKDELTA_STATUS_RESOURCE_EXHAUSTED,
-        .reason = DISKDELTA_REASON_RESOURCE_LIMIT,
-        .return_value = 32778,
-        .message = "there is no client: it could not be made",
-    };
-    return client != NULL ? &client->error.public : &none;
+    return client != NULL ? &client->error.public : &dd_error_without_handle;
 }
 
 int dd_client_fail(diskdelta_client *client, const struct dd_failure *failure)

@@ -2,6 +2,13 @@
 
 #include <string.h>
 
+const diskdelta_error dd_error_without_handle = {
+    .status = DISKDELTA_STATUS_RESOURCE_EXHAUSTED,
+    .reason = DISKDELTA_REASON_RESOURCE_LIMIT,
+    .return_value = 32778,
+    .message = "there is no handle: it could not be made, and the client's error, where there is a client, says why",
+};
+
 void dd_error_init(struct dd_error *error)
 {
     memset(error, 0, sizeof *error);

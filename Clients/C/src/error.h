@@ -13,6 +13,9 @@ struct dd_error {
     char text[DD_MAX_TEXT_SIZE + 1];
 };
 
+/* What is told where a handle is NULL. */
+extern const diskdelta_error dd_error_without_handle;
+
 /* Nothing has failed. */
 void dd_error_init(struct dd_error *error);
 
