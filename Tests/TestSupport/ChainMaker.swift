@@ -29,11 +29,11 @@ struct ChainMaker {
             let path = try place(height: height, depth: depth)
             if let parent = layers.first {
                 try VHDXCreation.differencing(parent: parent.path, virtualSize: size, blockSize: blockSize)
-                    .create(at: path)
+                    .create(at: path, isDurable: false)
             } else {
                 try VHDXCreation
                     .dynamic(virtualSize: size, blockSize: blockSize, logicalSectorSize: UInt32(sectorSize))
-                    .create(at: path)
+                    .create(at: path, isDurable: false)
             }
             var model = LayerModel(
                 virtualSize: size,

@@ -78,7 +78,7 @@ final class FileStorage: ImageStorage {
     /// Makes a new, empty file.
     ///
     /// - Throws: `alreadyExists` where there is anything of this name.
-    static func create(_ name: String) throws(ImageError) -> FileStorage {
+    static func create(_ name: String, isDurable: Bool) throws(ImageError) -> FileStorage {
         guard !name.isEmpty, !name.utf8.contains(0) else {
             throw ImageError(.invalidParameter, "This is no name for a file.", path: name)
         }
@@ -97,7 +97,12 @@ final class FileStorage: ImageStorage {
                 throw ImageError.opening(name, failedWith: errno)
             }
         }
-        return try FileStorage(takingDescriptor: descriptor, name: name, isDurable: true)
+        do throws(ImageError) {
+            return try FileStorage(takingDescriptor: descriptor, name: name, isDurable: isDurable)
+        } catch {
+            unlink(name)
+            throw error
+        }
     }
 
     /// The same file, for reading.

@@ -46,9 +46,12 @@ public struct VHDXCreation: Sendable {
 
     /// Makes the file. Where this fails there is no file, and a file that was there before is untouched.
     ///
+    /// - Parameters:
+    ///   - path: relative to the process's working directory.
+    ///   - isDurable: whether to wait until the medium has the file.
     /// - Throws: `alreadyExists`, `invalidParameter`, `fileNotFound` where the folder does not exist, `accessDenied`,
     ///   `writeFailed`; and what opening the parent throws.
-    public func create(at path: String) throws(ImageError) {
+    public func create(at path: String, isDurable: Bool = true) throws(ImageError) {
         let claim = NameClaim.format(of: path)
         guard claim == .vhdx || claim == nil, !NameClaim.isVHDSet(path) else {
             throw ImageError(.invalidParameter, "By its name the file would not be a VHDX file.", path: path)
@@ -61,10 +64,10 @@ public struct VHDXCreation: Sendable {
             )
         }
         let layout = try layout(of: path)
-        let storage = try FileStorage.create(path)
+        let storage = try FileStorage.create(path, isDurable: isDurable)
         do throws(ImageError) {
             try layout.write(to: storage)
-            try Self.synchronizeFolder(of: path)
+            if isDurable { try Self.synchronizeFolder(of: path) }
         } catch {
             unlink(path)
             throw error
