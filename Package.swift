@@ -34,10 +34,13 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let package = Package(
     name: "diskdelta",
     products: [
-        .library(name: "DiskDeltaClient", targets: ["DiskDeltaClient"]),
+        // The client's calls are told in the messages and errors of the protocol.
+        .library(name: "DiskDeltaClient", targets: ["DiskDeltaClient", "DiskDeltaProtocol"]),
         .executable(name: "diskdeltad", targets: ["diskdeltad"]),
         .executable(name: "diskdelta", targets: ["diskdelta"]),
         .executable(name: "protoc-gen-diskdelta", targets: ["protoc-gen-diskdelta"]),
+        // For Benchmarks/, which is a package of its own.
+        .library(name: "TestSupport", targets: ["TestSupport"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -58,12 +61,15 @@ let package = Package(
         room("DiskDeltaTransport", dependencies: ["DiskDeltaProtocol", collections, logging] + nio),
 
         // The disks.
-        room("DiskImages", dependencies: ["ByteReading", "CDiskDeltaSystem"]),
+        room("DiskImages", dependencies: ["ByteReading"]),
         room("ChangeQuery", dependencies: ["DiskImages"]),
 
         // Both together.
         room("DiskDeltaService", dependencies: ["ChangeQuery", "DiskDeltaProtocol", "DiskImages", "CDiskDeltaSystem"]),
-        room("DiskDeltaServer", dependencies: ["DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging]),
+        room(
+            "DiskDeltaServer",
+            dependencies: ["DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging]
+        ),
         room(
             "DiskDeltaClient",
             path: "Clients/Swift/Sources",
@@ -83,5 +89,38 @@ let package = Package(
                 .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf"),
             ]
         ),
+
+        // What tests share: images made field by field, random chains with their model, independent readers.
+        .target(
+            name: "TestSupport",
+            dependencies: ["DiskImages"],
+            path: "Tests/TestSupport",
+            swiftSettings: swiftSettings
+        ),
+
+        tests("ByteReadingTests", dependencies: ["ByteReading"]),
+        tests("DiskDeltaProtocolTests", dependencies: ["DiskDeltaProtocol", "ByteReading", "TestSupport"]),
+        tests(
+            "DiskDeltaTransportTests",
+            dependencies: [
+                "DiskDeltaTransport", "DiskDeltaProtocol", "ByteReading", "TestSupport", logging,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio
+        ),
+        tests("DiskImagesTests", dependencies: ["DiskImages", "ByteReading", "TestSupport"]),
+        tests("ChangeQueryTests", dependencies: ["ChangeQuery", "DiskImages", "TestSupport"]),
+        tests(
+            "DiskDeltaServiceTests",
+            dependencies: [
+                "DiskDeltaService", "DiskDeltaClient", "DiskDeltaProtocol", "ChangeQuery", "DiskImages", "TestSupport",
+            ]
+        ),
+        tests(
+            "DiskDeltaServerTests",
+            dependencies: ["DiskDeltaServer", "DiskDeltaClient", "DiskDeltaProtocol", "TestSupport"]
+        ),
+        tests("DiskDeltaClientTests", dependencies: ["DiskDeltaClient", "DiskDeltaProtocol", "TestSupport"]),
+        tests("CommandLineTests", dependencies: ["diskdelta", "diskdeltad", "DiskImages", "TestSupport"]),
+        tests("GeneratorTests", exclude: ["Golden"], dependencies: ["protoc-gen-diskdelta", "TestSupport"]),
     ]
 )

@@ -3,6 +3,12 @@ public import DiskDeltaProtocol
 internal import DiskImages
 
 extension DiskService: ImageManagementService {
+    /// The methods that are answered; the others are refused by name.
+    public static let answeredMethods = [
+        ImageManagementMethods.getVirtualDiskChanges, ImageManagementMethods.getVirtualDiskAllocation,
+        ImageManagementMethods.getVirtualHardDiskSettingData, ImageManagementMethods.listBaselines,
+    ]
+
     public func getVirtualDiskChanges(
         _ request: GetVirtualDiskChangesRequest,
         context: CallContext

@@ -2,6 +2,9 @@ public import DiskDeltaProtocol
 
 /// Says whether the server serves. A server that can answer at all does.
 public struct HealthReport: HealthService {
+    /// The methods that are answered; the others are refused by name.
+    public static let answeredMethods = [HealthMethods.check]
+
     /// The full names of the services that can be asked about.
     private let services: Set<String>
 

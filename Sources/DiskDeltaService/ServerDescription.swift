@@ -5,6 +5,9 @@ public struct ServerDescription: ServerInfoService {
     /// The version of DiskDelta.
     public static let version = "0.1.0"
 
+    /// The methods that are answered; the others are refused by name.
+    public static let answeredMethods = [ServerInfoMethods.getServerInfo]
+
     private let limits: ServerLimits
     private let methods: [String]
 

@@ -1,10 +1,11 @@
 internal import ChangeQuery
-internal import DiskDeltaProtocol
-internal import DiskImages
+public import DiskDeltaProtocol
+public import DiskImages
 
 /// How an error about a disk is told to a caller: the one place where the reasons of the engine become those of the wire.
 extension CallError {
-    init(_ error: ImageError, resumeOffset: UInt64? = nil) {
+    /// What a caller is told of an image that could not be opened, read or written.
+    public init(_ error: ImageError, resumeOffset: UInt64? = nil) {
         self.init(Self.reason(of: error.code), error.description, resumeOffset: resumeOffset)
         if error.detailCode != 0 { detailCode = error.detailCode }
     }

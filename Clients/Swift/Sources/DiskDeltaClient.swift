@@ -1,0 +1,70 @@
+public import DiskDeltaProtocol
+
+/// Asks a DiskDelta server which ranges of its disks changed.
+///
+/// ```swift
+/// try await withDiskDeltaClient(to: "127.0.0.1:7420") { client in
+///     let changes = try await client.changes(of: "vms/web.avhdx", since: "{5bfde23b-ce75-4303-b54f-6c18394f105c}")
+///     for try await range in changes.ranges {
+///         print(range.offset, range.length, range.kind)
+///     }
+/// }
+/// ```
+///
+/// The loop ends without an error only when the answer is complete. A client may be used from many tasks at once: their calls
+/// share one connection.
+public struct DiskDeltaClient: Sendable {
+    /// The calls about disks, one for each method of the service.
+    public let images: ImageManagementClient
+    /// The calls about the server itself.
+    public let server: ServerInfoClient
+    public let health: HealthClient
+
+    /// A client whose calls `invoker` carries.
+    public init(_ invoker: any CallInvoker) {
+        images = ImageManagementClient(invoker)
+        server = ServerInfoClient(invoker)
+        health = HealthClient(invoker)
+    }
+
+    /// The ranges of a disk that changed since a baseline, as they arrive.
+    ///
+    /// Returns when the header has arrived.
+    public func changes(
+        _ request: GetVirtualDiskChangesRequest,
+        options: CallOptions = CallOptions()
+    ) async throws(CallError) -> RangeStream {
+        let expectation = AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
+        return try await RangeStream(
+            try await images.getVirtualDiskChanges(request, options: options),
+            expecting: expectation
+        )
+    }
+
+    /// The ranges of the whole of a disk that changed since `since`, up to `target` (empty: now).
+    public func changes(
+        of disk: String,
+        since: String,
+        target: String = "",
+        options: CallOptions = CallOptions()
+    ) async throws(CallError) -> RangeStream {
+        try await changes(
+            GetVirtualDiskChangesRequest(path: disk, limitID: since, targetSnapshotID: target),
+            options: options
+        )
+    }
+
+    /// The ranges of a disk that hold data, as they arrive.
+    ///
+    /// Returns when the header has arrived.
+    public func allocation(
+        _ request: GetVirtualDiskAllocationRequest,
+        options: CallOptions = CallOptions()
+    ) async throws(CallError) -> RangeStream {
+        let expectation = AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
+        return try await RangeStream(
+            try await images.getVirtualDiskAllocation(request, options: options),
+            expecting: expectation
+        )
+    }
+}

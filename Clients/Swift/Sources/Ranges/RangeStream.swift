@@ -1,0 +1,99 @@
+public import DiskDeltaProtocol
+
+/// A range answer as it arrives: a sequence of checked batches that ends only when the answer is complete.
+///
+/// The sequence is read once, by one task at a time. It ends without an error only after the server said that the answer is
+/// complete and every total agreed with what was received; every other end throws. Leaving it early cancels the call.
+public final class RangeStream: AsyncSequence, Sendable {
+    public typealias Element = RangeBatch
+    public typealias Failure = CallError
+
+    /// What the answer is about.
+    public let header: AnswerHeader
+
+    private let reader: RangeReader
+
+    /// Waits for the header of an answer.
+    init(_ call: TypedCall<RangeAnswer>, expecting expectation: AnswerCheck.Expectation) async throws(CallError) {
+        reader = RangeReader(call, expecting: expectation)
+        header = try await reader.readHeader()
+    }
+
+    deinit {
+        reader.cancel()
+    }
+
+    /// Ends the call, if it has not ended. May be called from any task.
+    public func cancel() {
+        reader.cancel()
+    }
+
+    /// The first byte that no batch has answered for: where to ask again if the answer broke.
+    public var position: UInt64 {
+        get async { await reader.position }
+    }
+
+    /// The sum of the answer; nil until the sequence has ended without an error.
+    public var totals: AnswerTotals? {
+        get async { await reader.provenTotals }
+    }
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(stream: self)
+    }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        // It holds the stream, so that the call is not cancelled while somebody still reads.
+        private let stream: RangeStream
+
+        fileprivate init(stream: RangeStream) {
+            self.stream = stream
+        }
+
+        public mutating func next() async throws(CallError) -> RangeBatch? {
+            try await stream.reader.next()
+        }
+
+        public mutating func next(isolation actor: isolated (any Actor)?) async throws(CallError) -> RangeBatch? {
+            try await stream.reader.next()
+        }
+    }
+
+    /// The ranges one by one. Convenient, and slower than going through the batches.
+    public var ranges: Ranges { Ranges(stream: self) }
+
+    public struct Ranges: AsyncSequence, Sendable {
+        public typealias Element = ChangedRange
+        public typealias Failure = CallError
+
+        fileprivate let stream: RangeStream
+
+        public func makeAsyncIterator() -> Iterator {
+            Iterator(batches: stream.makeAsyncIterator())
+        }
+
+        public struct Iterator: AsyncIteratorProtocol {
+            private var batches: RangeStream.Iterator
+            private var current: [ChangedRange] = []
+            private var index = 0
+
+            fileprivate init(batches: RangeStream.Iterator) {
+                self.batches = batches
+            }
+
+            public mutating func next() async throws(CallError) -> ChangedRange? {
+                try await next(isolation: #isolation)
+            }
+
+            public mutating func next(isolation actor: isolated (any Actor)?) async throws(CallError) -> ChangedRange? {
+                while index == current.count {
+                    guard let batch = try await batches.next(isolation: actor) else { return nil }
+                    current = batch.ranges
+                    index = 0
+                }
+                defer { index += 1 }
+                return current[index]
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+internal import DiskDeltaProtocol
+internal import DiskDeltaService
+internal import DiskDeltaTransport
+public import Logging
+internal import Foundation
+
+/// A running server: its services behind its listeners.
+public final class Server: Sendable {
+    /// The version of DiskDelta.
+    public static let version = ServerDescription.version
+
+    /// Where it listens, with the real ports.
+    public let addresses: [String]
+
+    private let transport: RPCServer
+    private let logger: Logger
+
+    private init(_ transport: RPCServer, logger: Logger) {
+        self.transport = transport
+        self.logger = logger
+        addresses = transport.endpoints.map(\.description)
+    }
+
+    /// Starts a server. When this returns it serves, until `stop()`.
+    ///
+    /// - Throws: `SettingsError` for a setting that is not allowed; `StartFailure` where it cannot listen.
+    public static func start(_ settings: Settings, logger: Logger) async throws -> Server {
+        let endpoints = try settings.listen.map { try endpoint($0, isInsecure: settings.isInsecure) }
+        let files: RootedFiles
+        do {
+            files = try RootedFiles(settings.roots.map { argument throws(RootError) in try Root(argument: argument) })
+        } catch {
+            throw SettingsError(message: error.message)
+        }
+        if settings.roots.isEmpty { logger.warning("there are no roots, so there is no disk to ask about") }
+        let configuration = ServerConfiguration()
+        let transport: RPCServer
+        do {
+            transport = try await RPCServer.bind(
+                to: endpoints,
+                router: router(files, configuration.settings),
+                configuration: configuration,
+                logger: logger
+            )
+        } catch {
+            throw StartFailure(message: error.message)
+        }
+        let server = Server(transport, logger: logger)
+        logger.info("serving", metadata: ["addresses": "\(server.addresses)", "roots": "\(settings.roots)"])
+        return server
+    }
+
+    /// Takes up no more calls, waits a while for those under way, and returns when everything is closed.
+    public func stop() async {
+        logger.info("stopping")
+        await transport.stop()
+        for case .unix(let path) in transport.endpoints { unlink(path) }
+        logger.info("stopped")
+    }
+
+    /// Without protection the server is for this machine's own users only, unless somebody says that he knows better.
+    private static func endpoint(_ address: String, isInsecure: Bool) throws(SettingsError) -> Endpoint {
+        let endpoint: Endpoint
+        do {
+            endpoint = try Endpoint(address)
+        } catch {
+            throw SettingsError(message: error.description)
+        }
+        guard endpoint.isLocal || isInsecure else {
+            throw SettingsError(
+                message: """
+                    \(address) can be reached by other machines, and this version has no TLS and no client authentication: \
+                    listen on a loopback address or a Unix socket and put a tunnel before it, or say --insecure
+                    """
+            )
+        }
+        return endpoint
+    }
+
+    /// What this version answers. Every other method of the protocol is refused by its name.
+    private static func router(_ files: RootedFiles, _ settings: ServerSettings) -> ServiceRouter {
+        var router = ServiceRouter()
+        router.register(DiskService(files: files))
+        let methods = DiskService.answeredMethods + HealthReport.answeredMethods + ServerDescription.answeredMethods
+        router.register(HealthReport(services: Set(methods.map(\.service))))
+        let limits = ServerLimits(
+            maxFrameSize: ClientSettings.default.maximumFrame,
+            maxRequestSize: settings.maximumFrame,
+            maxStreams: settings.maximumStreams
+        )
+        router.register(ServerDescription(limits: limits, methods: methods.map(\.path)))
+        return router
+    }
+}
+
+/// A server that cannot listen where it was told to.
+public struct StartFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// One sentence that a person can act on.
+    public let message: String
+
+    public var description: String { message }
+}

@@ -1,0 +1,24 @@
+internal import ArgumentParser
+internal import DiskDeltaProtocol
+
+/// Which part of a disk a question is about, and how finely.
+struct WindowOptions: ParsableArguments {
+    @Option(help: "Where the window starts, in bytes or K, M, G, T of them: a multiple of the logical sector.")
+    var offset: ByteCount?
+
+    @Option(help: "The length of the window; by default it goes to the end of the disk.")
+    var length: ByteCount?
+
+    @Option(help: "The smallest piece worth telling apart: a power-of-two multiple of the logical sector.")
+    var granularity: ByteCount?
+
+    @Option(name: .customLong("if-epoch"), help: "Answer only if the disk is in this epoch.")
+    var ifEpoch: String?
+
+    /// Throws where the granularity is 0, which on the wire would say nothing.
+    func checkGranularity() throws(CallError) {
+        guard granularity?.bytes != 0 else {
+            throw CallError(.invalidParameter, "The granularity 0 is not a power-of-two multiple of the logical sector")
+        }
+    }
+}

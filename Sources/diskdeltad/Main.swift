@@ -1,0 +1,80 @@
+internal import ArgumentParser
+internal import DiskDeltaServer
+internal import Foundation
+internal import Logging
+
+/// `diskdeltad`: serves the disks of its roots.
+@main
+struct DiskDeltaDaemon: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diskdeltad",
+        abstract: "Serve the question which byte ranges of a virtual disk changed.",
+        discussion: """
+            A setting comes from its flag, else from its environment variable (DISKDELTAD_ROOT, DISKDELTAD_LISTEN, …; lists \
+            are separated by commas), else from the configuration file, which has a line "name = value" for each. When the \
+            server is ready it prints "listening on ADDRESS" for each listener. SIGTERM and SIGINT stop it: calls under way \
+            may end first.
+            """,
+        version: Server.version
+    )
+
+    @Option(help: "The configuration file.")
+    var config: String?
+
+    @Option(help: ArgumentHelp("A folder whose disks may be asked about. May be repeated.", valueName: "NAME=DIR"))
+    var root: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Where to listen: HOST:PORT, [V6]:PORT or unix:/path. May be repeated; \(Settings.standardListen) by default.",
+            valueName: "ADDRESS"
+        )
+    )
+    var listen: [String] = []
+
+    @Option(name: .customLong("log-level"), help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel: String?
+
+    @Flag(help: "Listen where others than this machine's users can connect, without protection.")
+    var insecure = false
+
+    func run() async throws {
+        var flags: [SettingName: [String]] = [:]
+        if let config { flags[.config] = [config] }
+        if !root.isEmpty { flags[.root] = root }
+        if !listen.isEmpty { flags[.listen] = listen }
+        if let logLevel { flags[.logLevel] = [logLevel] }
+        if insecure { flags[.insecure] = ["true"] }
+        let settings = try Settings.resolve(
+            flags: flags,
+            environment: ProcessInfo.processInfo.environment,
+            readFile: { try String(contentsOfFile: $0, encoding: .utf8) }
+        )
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "diskdeltad")
+        logger.logLevel = settings.logLevel
+        let stopSignal = StopSignal()
+        let server = try await Server.start(settings, logger: logger)
+        for address in server.addresses {
+            print("listening on \(address)")
+        }
+        fflush(nil)
+        await stopSignal.wait()
+        await server.stop()
+    }
+
+    /// A bad setting is one clear line and exit code 2; help is no failure.
+    static func main() async {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            let command = try parse()
+            try await command.run()
+        } catch {
+            let isHelp = exitCode(for: error).isSuccess
+            if isHelp { exit(withError: error) }
+            let line = message(for: error).replacingOccurrences(of: "\n", with: " ")
+            FileHandle.standardError.write(Data("diskdeltad: \(line)\n".utf8))
+            Foundation.exit(error is StartFailure ? 1 : 2)
+        }
+    }
+}

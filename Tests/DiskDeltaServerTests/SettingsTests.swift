@@ -1,0 +1,82 @@
+import Foundation
+import Logging
+import Testing
+
+@testable import DiskDeltaServer
+
+@Suite("Where a setting comes from")
+struct SettingsTests {
+    struct NoFile: Error {}
+
+    private func resolve(
+        _ flags: [SettingName: [String]] = [:],
+        environment: [String: String] = [:],
+        file: String? = nil
+    ) throws -> Settings {
+        try Settings.resolve(flags: flags, environment: environment) { _ in
+            guard let file else { throw NoFile() }
+            return file
+        }
+    }
+
+    @Test("Nothing said: loopback, level info, no roots")
+    func standard() throws {
+        let settings = try resolve()
+        #expect(settings.listen == ["127.0.0.1:7420"])
+        #expect(settings.roots == [])
+        #expect(settings.logLevel == .info)
+        #expect(!settings.isInsecure)
+    }
+
+    @Test("A flag wins over the environment, and the environment over the file")
+    func order() throws {
+        let file = """
+            # what this host serves
+            root = a=/file/a
+            root = b=/file/b
+            listen = unix:/file
+            log-level = error
+            insecure = yes
+            """
+        let settings = try resolve(
+            [.config: ["x.conf"], .listen: ["127.0.0.1:1"]],
+            environment: ["DISKDELTAD_LISTEN": "127.0.0.1:2", "DISKDELTAD_LOG_LEVEL": "debug", "OTHER": "x"],
+            file: file
+        )
+        #expect(settings.listen == ["127.0.0.1:1"])
+        #expect(settings.logLevel == .debug)
+        #expect(settings.roots == ["a=/file/a", "b=/file/b"])
+        #expect(settings.isInsecure)
+    }
+
+    @Test("Lists in the environment are separated by commas")
+    func lists() throws {
+        let settings = try resolve(environment: [
+            "DISKDELTAD_ROOT": "a=/x,b=/y", "DISKDELTAD_LISTEN": "[::1]:0,unix:/z",
+        ])
+        #expect(settings.roots == ["a=/x", "b=/y"])
+        #expect(settings.listen == ["[::1]:0", "unix:/z"])
+    }
+
+    @Test(
+        "What is wrong is told with its place",
+        arguments: [
+            ("listen", "line 1: a setting has the form name = value"),
+            ("\n\nlissten = x", "line 3: there is no setting \"lissten\""),
+            ("config = other", "line 1: there is no setting \"config\""),
+            ("log-level = info\nlog-level = debug", "line 2: log-level is set a second time"),
+            ("log-level = loud", "The log level \"loud\" is not one of"),
+            ("insecure = perhaps", "must be true or false"),
+        ]
+    )
+    func mistakes(file: String, expected: String) throws {
+        let error = try #require(throws: SettingsError.self) { try resolve([.config: ["x.conf"]], file: file) }
+        #expect(error.message.contains(expected), "\(error.message)")
+    }
+
+    @Test("A configuration file that is not there stops the start")
+    func missingFile() throws {
+        let error = try #require(throws: SettingsError.self) { try resolve([.config: ["/no/such.conf"]]) }
+        #expect(error.message.contains("/no/such.conf"))
+    }
+}
