@@ -88,6 +88,9 @@ void dd_client_wait(diskdelta_client *client, uint64_t deadline)
     if (ready > 0 && (entry.revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) != 0)
         receive(client);
     dd_client_flush(client);
+    /* After a GOAWAY nothing more is sent (P-54). */
+    if (dd_core_failure(core) != NULL && dd_core_output(core, &bytes) == 0)
+        (void)shutdown(client->fd, SHUT_WR);
 }
 
 /* ---- Connecting ------------------------------------------------------------------------------------------------ */

@@ -107,7 +107,7 @@ struct fake_server *fake_server_start(struct fake_script *script)
     must(server != NULL, "calloc");
     server->script = script;
     const char *folder = getenv("TMPDIR");
-    snprintf(server->folder, sizeof server->folder, "%.40s/diskdelta-XXXXXX", folder != NULL ? folder : "/tmp");
+    snprintf(server->folder, sizeof server->folder, "%.40s/diskdelta-XXXXXX", folder != NULL ? folder : P_tmpdir);
     must(mkdtemp(server->folder) != NULL, "mkdtemp");
     snprintf(server->path, sizeof server->path, "%s/socket", server->folder);
     snprintf(server->address, sizeof server->address, "unix:%s", server->path);

@@ -367,6 +367,32 @@ static void test_invalid_content_is_cancelled(void **state)
     fixture->server = fake_server_start(&fixture->script);
 }
 
+static void wait_for_goaway(int fd, void *context)
+{
+    struct dd_header header;
+    while (fake_receive(fd, &header)) {
+        if (header.type == DD_FRAME_GOAWAY)
+            ++*(uint32_t *)context;
+    }
+}
+
+/* The client says why before it goes. */
+static void test_breach_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t told = 0;
+    fixture->script.answer.size = 0;
+    append_frame(&fixture->script.answer, DD_FRAME_CREDIT, 1, 4096, NULL, 0);
+    fixture->script.go_on = wait_for_goaway;
+    fixture->script.context = &told;
+    struct asked asked = ask(fixture, 0);
+    assert_int_equal(asked.result, -1);
+    assert_int_equal(asked.reason, DISKDELTA_REASON_ANSWER_INVALID);
+    fake_server_stop(fixture->server);
+    assert_int_equal(told, 1);
+    fixture->server = fake_server_start(&fixture->script);
+}
+
 static void test_close_cancels(void **state)
 {
     struct fixture *fixture = *state;
@@ -424,6 +450,7 @@ int main(void)
         answer_test(test_goaway_with_an_error),
         answer_test(test_deadline),
         answer_test(test_invalid_content_is_cancelled),
+        answer_test(test_breach_is_told),
         answer_test(test_close_cancels),
         answer_test(test_closing_the_client_first),
     };
