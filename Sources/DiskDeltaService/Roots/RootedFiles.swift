@@ -28,7 +28,7 @@ public struct RootedFiles: ImageFiles {
     }
 
     public func open(_ name: String) throws(ImageError) -> ImageFile {
-        let parts = name.split(separator: "/")
+        let parts = PathParts.components(of: name)
         guard !name.contains("\0") else {
             throw ImageError(.invalidParameter, "The name of the disk has a NUL character in it", path: "")
         }
@@ -64,7 +64,7 @@ public struct RootedFiles: ImageFiles {
     }
 
     /// Opens an absolute path beneath the innermost root that has it.
-    private func open(absolute: [Substring], name: String, asAbsolute: Bool) throws(ImageError) -> ImageFile {
+    private func open(absolute: [String], name: String, asAbsolute: Bool) throws(ImageError) -> ImageFile {
         var best: (root: OpenRoot, depth: Int)?
         for candidate in roots {
             for spelling in candidate.root.spellings {
@@ -78,11 +78,11 @@ public struct RootedFiles: ImageFiles {
             throw ImageError(.pathNotAllowed, "This is outside the roots of this server", path: name)
         }
         let relative = Array(absolute.dropFirst(best.depth))
-        let shown = asAbsolute ? name : ([best.root.root.name[...]] + relative).joined(separator: "/")
+        let shown = asAbsolute ? name : ([best.root.root.name] + relative).joined(separator: "/")
         return try open(relative, in: best.root, name: shown)
     }
 
-    private func open(_ relative: [Substring], in opened: OpenRoot, name: String) throws(ImageError) -> ImageFile {
+    private func open(_ relative: [String], in opened: OpenRoot, name: String) throws(ImageError) -> ImageFile {
         let path = relative.isEmpty ? "." : relative.joined(separator: "/")
         let descriptor = diskdelta_open_beneath(opened.directory.descriptor, path)
         guard descriptor >= 0 else { throw ImageError.opening(name, failedWith: errno) }
@@ -94,12 +94,12 @@ public struct RootedFiles: ImageFiles {
     }
 
     /// The parts of a path, with `.` left out and `..` resolved. A `..` above the top stays there, as in a file system.
-    private static func components(of path: String) -> [Substring] {
-        var parts: [Substring] = []
-        for part in path.split(separator: "/") {
+    private static func components(of path: String) -> [String] {
+        var parts: [String] = []
+        for part in PathParts.components(of: path) {
             switch part {
             case ".": continue
-            case "..": parts = parts.dropLast()
+            case "..": if !parts.isEmpty { parts.removeLast() }
             default: parts.append(part)
             }
         }

@@ -1,6 +1,6 @@
 /// Paths are taken apart byte by byte, as the file system does. A `Character` can be a separator together with an accent
 /// that follows it, and would not be found.
-enum PathParts {
+public enum PathParts {
     private static let slash = UInt8(ascii: "/")
 
     /// The folder that a path leads through, with the slash behind it; nil where the path has no slash.
@@ -9,7 +9,7 @@ enum PathParts {
     }
 
     /// The parts between slashes, without empty ones.
-    static func components(of path: String) -> [String] {
+    public static func components(of path: String) -> [String] {
         path.utf8.split(separator: slash).map { String(Substring($0)) }
     }
 
