@@ -58,6 +58,19 @@ struct InterruptionTests {
         }
     }
 
+    @Test func aSecondInterruptWaitsForNobody() throws {
+        let (process, output, _, first) = try start("ndjson")
+        #expect(!first.isEmpty)
+        // Interrupts that come close together may count as one; the pipe stays full until the program is gone.
+        while process.isRunning {
+            process.interrupt()
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        #expect(process.terminationReason == .exit)
+        #expect(process.terminationStatus == 130)
+        try output.close()
+    }
+
     @Test("Where nobody reads any more, it ends quietly", arguments: ["ndjson", "json", "table"])
     func closedPipe(format: String) throws {
         let (process, output, error, first) = try start(format)

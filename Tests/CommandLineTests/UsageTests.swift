@@ -41,7 +41,13 @@ struct UsageTests {
         ]
     )
     func badSizes(size: String) throws {
-        for option in ["--offset", "--length", "--granularity"] {
+        let option = ["--offset", "--length", "--granularity"][size.utf8.count % 3]
+        try expectUsage(["allocated", "child.avhdx", option, size])
+    }
+
+    @Test("Every option that takes a size", arguments: ["--offset", "--length", "--granularity"])
+    func optionsOfSizes(option: String) throws {
+        for size in ["", "1k", "-1", "18446744073709551616"] {
             try expectUsage(["allocated", "child.avhdx", option, size])
         }
     }
@@ -75,9 +81,9 @@ struct UsageTests {
     @Test("No security setting is ignored: it is refused")
     func securityInTheEnvironment() throws {
         for name in ["DISKDELTA_CA", "DISKDELTA_CERTIFICATE", "DISKDELTA_KEY", "DISKDELTA_TOKEN_FILE"] {
+            try expectUsage(["--server", "127.0.0.1:1", "info", "a"], environment: [name: "x"])
             for command in [["info", "a"], ["check"], ["changes", "a", "--since", "x"], ["allocated", "a"]] {
                 try expectUsage(command, environment: [name: "x", "DISKDELTA_SERVER": "127.0.0.1:1"])
-                try expectUsage(["--server", "127.0.0.1:1"] + command, environment: [name: "x"])
             }
         }
     }
