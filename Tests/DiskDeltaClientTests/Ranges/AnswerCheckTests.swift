@@ -224,6 +224,10 @@ struct AnswerCheckTests {
         var inside = Answer([], size: size + 4_096, unit: 4_096, window: 0..<size)
         inside.messages[1] = Self.runs([10], [1], processedEnd: size)
         expect("P-65", inside)
+        // The same where the unit reaches beyond the end of the disk, and the window ends a little before it.
+        inside = Answer([], size: size + 512, unit: 4_096, window: 0..<size)
+        inside.messages[1] = Self.runs([10], [1], processedEnd: size)
+        expect("P-65", inside)
     }
 
     @Test func p69() {
