@@ -3,9 +3,11 @@ internal import NIOCore
 
 /// Frames as buffers.
 enum OutgoingFrames {
-    /// A frame without a payload.
+    /// A header alone: a frame without a payload, or the start of one whose payload, as long as it says, follows.
     static func bare(_ header: FrameHeader) -> ByteBuffer {
-        frame(header, length: 0) { _ in }
+        var sink = BufferSink(capacity: FrameHeader.byteCount)
+        header.encode(into: &sink)
+        return sink.buffer
     }
 
     /// The preface and the SETTINGS of a side.

@@ -7,19 +7,13 @@ internal import Synchronization
 final class ClientCall: OutstandingCall {
     private let inbox: ClientInbox
     private let stream: StreamID
-    private let eventLoop: any EventLoop
-    private let handler: NIOLoopBound<ClientConnectionHandler>
+    /// A call keeps its connection open.
+    private let connection: RPCConnection
 
-    init(
-        _ inbox: ClientInbox,
-        _ stream: StreamID,
-        _ eventLoop: any EventLoop,
-        _ handler: NIOLoopBound<ClientConnectionHandler>
-    ) {
+    init(_ inbox: ClientInbox, _ stream: StreamID, _ connection: RPCConnection) {
         self.inbox = inbox
         self.stream = stream
-        self.eventLoop = eventLoop
-        self.handler = handler
+        self.connection = connection
     }
 
     deinit {
@@ -34,9 +28,7 @@ final class ClientCall: OutstandingCall {
         switch decoded {
         case .success(let message):
             // The server may send more when this one is taken, not when it arrived (P-44).
-            eventLoop.execute { [handler, stream] in
-                handler.value.consumed(stream, byteCount: payload.readableBytes)
-            }
+            connection.onEventLoop { [stream] in $0.consumed(stream, byteCount: payload.readableBytes) }
             return message
         case .failure(let error):
             let error = CallError(undecodableAnswer: error)
@@ -53,7 +45,7 @@ final class ClientCall: OutstandingCall {
 
     private func end(_ error: CallError, reason: Status) {
         guard inbox.abort(error) else { return }
-        eventLoop.execute { [handler, stream] in handler.value.cancel(stream, reason: reason) }
+        connection.onEventLoop { [stream] in $0.cancel(stream, reason: reason) }
     }
 }
 

@@ -1,6 +1,7 @@
 internal import DiskDeltaProtocol
 internal import Logging
 internal import NIOCore
+internal import Synchronization
 
 /// Drives a ``ClientConnection`` by a channel. All of it happens on the channel's event loop.
 final class ClientConnectionHandler: ChannelInboundHandler {
@@ -19,6 +20,8 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     private let logger: Logger
     /// Done when the server's SETTINGS are there, failed with a `CallError` where they do not come.
     let ready: EventLoopPromise<Void>
+    /// Whether calls can be opened, for whoever asks from elsewhere.
+    let openness: Openness
 
     private var connection: ClientConnection
     private var input = InputBuffer()
@@ -35,12 +38,14 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         handshakeTimeout: Duration,
         server: Endpoint,
         logger: Logger,
+        openness: Openness,
         eventLoop: any EventLoop
     ) {
         self.settings = settings
         self.handshakeTimeout = handshakeTimeout
         self.server = server
         self.logger = logger
+        self.openness = openness
         ready = eventLoop.makePromise()
         connection = ClientConnection(settings: settings)
     }
@@ -167,6 +172,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
 
     private func serverLeaves(_ goAway: GoAwayPayload, _ notTakenUp: [StreamID], _ failed: [StreamID]) {
         let why = goAway.text.isEmpty ? goAway.code.name : goAway.text
+        openness.end()
         for stream in notTakenUp {
             finish(stream, .failure(unavailable("\(server) did not take up the call: \(why)")))
         }
@@ -197,7 +203,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     // MARK: The calls
 
     /// Opens a call with the payload of its OPEN.
-    func open(_ payload: ByteBuffer, timeout: Duration?) -> Result<ClientCall, CallError> {
+    func open(_ payload: ByteBuffer, timeout: Duration?) -> Result<(StreamID, ClientInbox), CallError> {
         guard let context, !isClosing else {
             return .failure(failure ?? unavailable("the connection to \(server) is closed"))
         }
@@ -216,7 +222,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         calls[stream] = Call(inbox: inbox, timer: timer, deadline: timeout.map { .now + $0 })
         write(OutgoingFrames.bare(header))
         write(payload)
-        return .success(ClientCall(inbox, stream, context.eventLoop, this))
+        return .success((stream, inbox))
     }
 
     /// The reader of a call took a message.
@@ -249,6 +255,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     }
 
     private func endEverything(_ error: CallError) {
+        openness.end()
         handshakeTimer?.cancel()
         ready.fail(error)
         connection.close()
@@ -305,5 +312,16 @@ final class ClientConnectionHandler: ChannelInboundHandler {
             this.value.isFlushScheduled = false
             this.value.context?.flush()
         }
+    }
+}
+
+/// Whether a connection takes calls. It ends once.
+final class Openness: Sendable {
+    private let flag = Atomic(true)
+
+    var isOpen: Bool { flag.load(ordering: .relaxed) }
+
+    func end() {
+        flag.store(false, ordering: .relaxed)
     }
 }

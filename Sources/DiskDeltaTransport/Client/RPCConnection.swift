@@ -6,7 +6,7 @@ internal import NIOPosix
 /// A connection to a server, over which any number of calls can be made at a time.
 ///
 /// It does not connect again: once it is broken every call throws SERVER_UNAVAILABLE, and ``isOpen`` is false. It is
-/// closed, and its calls are given up, by ``close()`` or when nobody holds it any more.
+/// closed by ``close()``, which gives up its calls, or when nobody holds it or a call of it any more.
 public final class RPCConnection: CallInvoker {
     /// The server.
     public let endpoint: Endpoint
@@ -14,14 +14,27 @@ public final class RPCConnection: CallInvoker {
     private let channel: any Channel
     private let handler: NIOLoopBound<ClientConnectionHandler>
 
-    private init(_ endpoint: Endpoint, _ channel: any Channel, _ handler: NIOLoopBound<ClientConnectionHandler>) {
+    private let openness: Openness
+
+    private init(
+        _ endpoint: Endpoint,
+        _ channel: any Channel,
+        _ handler: NIOLoopBound<ClientConnectionHandler>,
+        _ openness: Openness
+    ) {
         self.endpoint = endpoint
         self.channel = channel
         self.handler = handler
+        self.openness = openness
     }
 
     deinit {
-        channel.eventLoop.execute { [handler] in handler.value.leave() }
+        onEventLoop { $0.leave() }
+    }
+
+    /// Runs `body` where the handler may be touched, a little later.
+    func onEventLoop(_ body: @escaping @Sendable (ClientConnectionHandler) -> Void) {
+        channel.eventLoop.execute { [handler] in body(handler.value) }
     }
 
     /// Connects, and waits until the server has answered.
@@ -55,6 +68,7 @@ public final class RPCConnection: CallInvoker {
                         handshakeTimeout: .seconds(5),
                         server: endpoint,
                         logger: logger,
+                        openness: Openness(),
                         eventLoop: channel.eventLoop
                     )
                     try channel.pipeline.syncOperations.addHandler(handler)
@@ -73,7 +87,8 @@ public final class RPCConnection: CallInvoker {
                 )
             }.get()
             try await channel.eventLoop.flatSubmit { handler.value.ready.futureResult }.get()
-            return RPCConnection(endpoint, channel, handler)
+            let openness = try await channel.eventLoop.submit { handler.value.openness }.get()
+            return RPCConnection(endpoint, channel, handler, openness)
         } catch is ChannelPipelineError {
             // The handler left the channel when that closed.
             throw CallError(.serverUnavailable, "\(endpoint) closed the connection at once")
@@ -82,8 +97,8 @@ public final class RPCConnection: CallInvoker {
         }
     }
 
-    /// Whether calls can still be made, as far as is known.
-    public var isOpen: Bool { channel.isActive }
+    /// Whether calls can still be made, as far as is known: neither side has closed the connection or is leaving.
+    public var isOpen: Bool { openness.isOpen }
 
     public func open(
         _ method: MethodDescriptor,
@@ -103,16 +118,15 @@ public final class RPCConnection: CallInvoker {
             throw CallError(unencodableRequest: error)
         }
         let opened = await withCheckedContinuation { continuation in
-            channel.eventLoop.execute { [handler] in
-                continuation.resume(returning: handler.value.open(bytes, timeout: options.timeout))
-            }
+            onEventLoop { continuation.resume(returning: $0.open(bytes, timeout: options.timeout)) }
         }
-        return try opened.get()
+        let (stream, inbox) = try opened.get()
+        return ClientCall(inbox, stream, self)
     }
 
     /// Gives up the calls there are, and returns when the connection is closed.
     public func close() async {
-        channel.eventLoop.execute { [handler] in handler.value.leave() }
+        onEventLoop { $0.leave() }
         try? await channel.closeFuture.get()
     }
 }

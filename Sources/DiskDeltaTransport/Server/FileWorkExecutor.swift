@@ -3,7 +3,7 @@ internal import NIOPosix
 /// Runs the tasks of calls on a few threads of its own.
 ///
 /// A service reads files with calls that block. On the threads that all Swift tasks share they would stop everything
-/// else, so each call prefers this executor.
+/// else, so each call prefers this executor. Its threads end when nobody holds it any more: no call either.
 final class FileWorkExecutor: TaskExecutor {
     private let pool: NIOThreadPool
 
@@ -13,15 +13,13 @@ final class FileWorkExecutor: TaskExecutor {
         pool.start()
     }
 
-    func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
-        let executor = asUnownedTaskExecutor()
-        // A job that comes after the shutdown runs all the same, where it is: a task must come to its end.
-        pool.submit { _ in job.runSynchronously(on: executor) }
+    deinit {
+        // Possibly on one of the threads themselves, so it must not wait for them.
+        pool.shutdownGracefully { _ in }
     }
 
-    /// Ends the threads when they have done what they do now.
-    func shutdown() async {
-        try? await pool.shutdownGracefully()
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        pool.submit { [self] _ in job.runSynchronously(on: asUnownedTaskExecutor()) }
     }
 }

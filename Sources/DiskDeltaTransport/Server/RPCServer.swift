@@ -23,7 +23,6 @@ public final class RPCServer: Sendable {
 
     private let listeners: [any Channel]
     private let connections: ConnectionTable
-    private let executor: FileWorkExecutor
     private let configuration: ServerConfiguration
     private let logger: Logger
 
@@ -36,14 +35,12 @@ public final class RPCServer: Sendable {
         listeners: [any Channel],
         endpoints: [Endpoint],
         connections: ConnectionTable,
-        executor: FileWorkExecutor,
         configuration: ServerConfiguration,
         logger: Logger
     ) {
         self.listeners = listeners
         self.endpoints = endpoints
         self.connections = connections
-        self.executor = executor
         self.configuration = configuration
         self.logger = logger
     }
@@ -90,7 +87,6 @@ public final class RPCServer: Sendable {
                 bound.append(Endpoint(listener.localAddress) ?? endpoint)
             } catch {
                 for listener in listeners { try? await listener.close() }
-                await executor.shutdown()
                 throw BindError(message: "cannot listen on \(endpoint): \(error)")
             }
         }
@@ -98,14 +94,13 @@ public final class RPCServer: Sendable {
             listeners: listeners,
             endpoints: bound,
             connections: table,
-            executor: executor,
             configuration: configuration,
             logger: logger
         )
     }
 
     /// Takes up no more connections and calls, waits for the calls there are, at most for the grace period, closes
-    /// everything, and returns when it is closed. It is called once.
+    /// everything, and returns when it is closed. The services of calls that were cut may take a moment more to return.
     public func stop() async {
         for listener in listeners { try? await listener.close() }
         let open = connections.state.withLock { state in
@@ -126,7 +121,6 @@ public final class RPCServer: Sendable {
         }
         for connection in open { try? await connection.channel.closeFuture.get() }
         cut.cancel()
-        await executor.shutdown()
     }
 
     private static func register(
