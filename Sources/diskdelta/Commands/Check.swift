@@ -19,8 +19,8 @@ struct Check: AsyncParsableCommand {
             throw ValidationError("check asks a server: name one with --server or DISKDELTA_SERVER")
         }
         let (health, server) = try await program.connection.withClient { client, options in
-            let health = try await client.health.check(HealthCheckRequest(), options: options)
-            let server = try await client.server.getServerInfo(GetServerInfoRequest(), options: options)
+            let health = try await client.health.check(HealthCheckRequest(), options: options())
+            let server = try await client.server.getServerInfo(GetServerInfoRequest(), options: options())
             return (health, server)
         }
         let isHealthy = health.status == .serving

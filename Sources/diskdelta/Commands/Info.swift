@@ -20,8 +20,8 @@ struct Info: AsyncParsableCommand {
     private func answer() async throws {
         let request = VirtualHardDiskRequest(path: disk)
         let (what, points) = try await program.connection.withClient { client, options in
-            let what = try await client.images.getVirtualHardDiskSettingData(request, options: options)
-            let points = try await client.images.listBaselines(request, options: options)
+            let what = try await client.images.getVirtualHardDiskSettingData(request, options: options())
+            let points = try await client.images.listBaselines(request, options: options())
             guard what.epoch == points.epoch else {
                 throw CallError(.epochChanged, "The disk changed while it was described: ask again")
             }

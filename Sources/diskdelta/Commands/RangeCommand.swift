@@ -15,7 +15,7 @@ enum RangeCommand {
         do {
             try window.checkGranularity()
             try await connection.withClient { client, options in
-                let stream = try await ask(client, options)
+                let stream = try await ask(client, options())
                 printer.print(header: stream.header)
                 for try await batch in stream {
                     printer.print(batch: batch)

@@ -33,19 +33,19 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     /// Lends `body` a client, one that is connected to the server or one that asks the services of this process, and the
-    /// options for its calls: they have what is left of the time.
+    /// options for its next call, which has what is left of the time.
     func withClient<Result>(
-        _ body: (DiskDeltaClient, CallOptions) async throws -> Result
+        _ body: (DiskDeltaClient, () -> CallOptions) async throws -> Result
     ) async throws -> Result {
+        let start = ContinuousClock.now
+        let options = { CallOptions(timeout: deadline.map { $0.duration - (ContinuousClock.now - start) }) }
         guard let address = try address() else {
             var router = ServiceRouter()
             router.register(DiskService(files: LocalFiles()))
-            return try await body(DiskDeltaClient(InProcessInvoker(router)), CallOptions(timeout: deadline?.duration))
+            return try await body(DiskDeltaClient(InProcessInvoker(router)), options)
         }
-        let start = ContinuousClock.now
         return try await withDiskDeltaClient(to: address, timeout: deadline?.duration) { client in
-            let left = deadline.map { $0.duration - (ContinuousClock.now - start) }
-            return try await body(client, CallOptions(timeout: left))
+            try await body(client, options)
         }
     }
 }
