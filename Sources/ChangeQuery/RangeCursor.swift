@@ -15,13 +15,14 @@ public final class RangeCursor {
     private let limits: BatchLimits
     private var isFinished = false
 
-    public convenience init(_ plan: Plan) {
-        self.init(plan, limits: BatchLimits())
+    /// - Parameter maximumMessage: the longest message, in bytes, that the answer may be packed into; at least 16 KiB.
+    public convenience init(_ plan: Plan, maximumMessage: Int = 256 * 1024) {
+        self.init(plan, limits: BatchLimits(maximumMessage: maximumMessage))
     }
 
     init(_ plan: Plan, limits: BatchLimits) {
         self.limits = limits
-        walk = ChangeWalk(plan)
+        walk = ChangeWalk(plan, limits: limits)
         ranges = GranuleWidener(plan, limits: limits)
         window = plan.window
         watched = plan.layers + plan.baseline

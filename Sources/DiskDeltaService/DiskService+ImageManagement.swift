@@ -21,7 +21,8 @@ extension DiskService: ImageManagementService {
                 granularity: request.granularity == 0 ? nil : request.granularity,
                 ifEpoch: request.ifEpoch
             ),
-            about: request.path
+            about: request.path,
+            context
         )
     }
 
@@ -37,7 +38,8 @@ extension DiskService: ImageManagementService {
                 granularity: request.granularity == 0 ? nil : request.granularity,
                 ifEpoch: request.ifEpoch
             ),
-            about: request.path
+            about: request.path,
+            context
         )
     }
 

@@ -25,10 +25,18 @@ public struct DiskService: Sendable {
         try DiskChain.open(name, in: files)
     }
 
-    func answer(_ question: Question, about path: String) throws(CallError) -> RangeAnswerStream {
+    func answer(
+        _ question: Question,
+        about path: String,
+        _ context: CallContext
+    ) throws(CallError) -> RangeAnswerStream {
         let chain = try openChain(path)
         do throws(QueryError) {
-            return RangeAnswerStream(try Plan(question, about: chain.layers), disk: path)
+            return RangeAnswerStream(
+                try Plan(question, about: chain.layers),
+                disk: path,
+                maximumMessage: context.maximumMessage
+            )
         } catch {
             throw CallError(error, resumeOffset: question.offset)
         }

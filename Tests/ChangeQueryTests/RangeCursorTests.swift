@@ -70,6 +70,7 @@ struct RangeCursorTests {
             let plan = try Plan(question, about: disk.layers)
             let limits = BatchLimits(
                 size: Int.random(in: 1...4000, using: &generator),
+                maskSectors: 64 << Int.random(in: 0...10, using: &generator),
                 count: Int.random(in: 1...2000, using: &generator),
                 stripes: Int.random(in: 1...100, using: &generator)
             )

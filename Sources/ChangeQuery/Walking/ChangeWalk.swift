@@ -22,9 +22,9 @@ struct ChangeWalk {
     /// As `zero`, for data.
     private var data = [UInt64](repeating: 0, count: SectorMask.capacity / 64)
 
-    init(_ plan: Plan) {
-        layers = LayerStack(plan.layers, sector: plan.sector)
-        baseline = LayerStack(plan.baseline, sector: plan.sector)
+    init(_ plan: Plan, limits: BatchLimits) {
+        layers = LayerStack(plan.layers, sector: plan.sector, maskSectors: limits.maskSectors)
+        baseline = LayerStack(plan.baseline, sector: plan.sector, maskSectors: limits.maskSectors)
         basis = plan.basis
         sector = plan.sector
         floor = plan.baseline.first?.description.virtualSize ?? .max

@@ -16,15 +16,18 @@ struct LayerStack {
 
     private var layers: [LayerCursor]
     private let sector: UInt64
+    /// In bytes: the longest stripe that is told apart by bits.
+    private let longestMask: UInt64
     /// The layers that the stripe under way takes bits from.
     private var contributing: [Int] = []
     /// A bit for each sector of the stripe under way.
     private(set) var data = [UInt64](repeating: 0, count: SectorMask.capacity / 64)
 
-    /// A stack of layers, topmost first, all with sectors of `sector` bytes.
-    init(_ layers: [any DiskImage], sector: UInt64) {
+    /// A stack of layers, topmost first, all with sectors of `sector` bytes; a stripe tells at most `maskSectors` of them apart.
+    init(_ layers: [any DiskImage], sector: UInt64, maskSectors: Int) {
         self.layers = layers.map(LayerCursor.init)
         self.sector = sector
+        longestMask = UInt64(maskSectors) * sector
     }
 
     /// The stripe that starts at `start` and ends at or before `limit`, which is above `start`.
@@ -50,6 +53,7 @@ struct LayerStack {
         guard !contributing.isEmpty, stripe.rest != .data else { return stripe }
         var stripe = stripe
         stripe.hasData = true
+        stripe.end = min(stripe.end, start + longestMask)
         let count = Int((stripe.end - start + sector - 1) / sector)
         let words = (count + 63) / 64
         for index in 0..<words { data[index] = 0 }

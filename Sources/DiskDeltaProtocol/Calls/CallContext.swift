@@ -6,8 +6,16 @@ public struct CallContext: Sendable {
     /// When the caller's time is up; nil where it set no limit.
     public var deadline: ContinuousClock.Instant?
 
-    public init(identity: String = "", deadline: ContinuousClock.Instant? = nil) {
+    /// The longest message in bytes that the caller takes: a stream makes none that is longer.
+    public var maximumMessage: Int
+
+    public init(
+        identity: String = "",
+        deadline: ContinuousClock.Instant? = nil,
+        maximumMessage: Int = 256 * 1024
+    ) {
         self.identity = identity
         self.deadline = deadline
+        self.maximumMessage = maximumMessage
     }
 }

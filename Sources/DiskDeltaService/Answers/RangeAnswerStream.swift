@@ -9,10 +9,10 @@ final class RangeAnswerStream: ResponseStream {
     private let cursor: RangeCursor
     private var headerIsGiven = false
 
-    init(_ plan: Plan, disk: String) {
+    init(_ plan: Plan, disk: String, maximumMessage: Int) {
         self.plan = plan
         self.disk = disk
-        cursor = RangeCursor(plan)
+        cursor = RangeCursor(plan, maximumMessage: maximumMessage)
     }
 
     func next() async throws(CallError) -> RangeAnswer? {

@@ -120,7 +120,10 @@ final class ServerConnectionHandler: ChannelInboundHandler {
         case .success(let accepted):
             let call = CallTask(
                 accepted: accepted,
-                context: CallContext(deadline: timeout.map { ContinuousClock.now + $0 }),
+                context: CallContext(
+                    deadline: timeout.map { ContinuousClock.now + $0 },
+                    maximumMessage: connection.maximumMessage
+                ),
                 stream: OutgoingStream(stream: stream, eventLoop: context.eventLoop, handler: this),
                 maximumMessage: connection.maximumMessage
             )

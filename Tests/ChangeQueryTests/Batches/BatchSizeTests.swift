@@ -4,10 +4,11 @@ import Testing
 
 @testable import ChangeQuery
 
-/// A batch fits a frame of the default size, 262,144 bytes (`Docs/Protocol.md`, section 4), whatever the disk holds.
+/// A batch fits the longest message that the client takes, whatever the disk holds: the default is 262,144 bytes, the least
+/// 16,384 (`Docs/Protocol.md`, section 4).
 @Suite("The size of batches")
 struct BatchSizeTests {
-    private static let frame = 262_144
+    private static let messages = [16_384, 20_000, 65_536, 262_144]
     private let file: ImageFile
 
     init() throws { file = try LocalFiles().open(#filePath) }
@@ -35,9 +36,13 @@ struct BatchSizeTests {
     }
 
     /// The largest batch of an answer, and its ranges counted.
-    private func walk(_ layers: [any DiskImage], since: GUID) throws -> (largest: Int, ranges: UInt64) {
+    private func walk(
+        _ layers: [any DiskImage],
+        since: GUID,
+        maximumMessage: Int
+    ) throws -> (largest: Int, ranges: UInt64) {
         let plan = try Plan(Question(.changes(since: since.description, target: nil)), about: layers)
-        let cursor = RangeCursor(plan)
+        let cursor = RangeCursor(plan, maximumMessage: maximumMessage)
         var reader = BatchReader(plan)
         var largest = 0
         while let batch = try cursor.next() {
@@ -53,7 +58,7 @@ struct BatchSizeTests {
     /// start are merged, so that the first stripe ends just below a limit.
     @Test("Data and zeroes in turn", arguments: [0, 2, 4, 64, 16384, 40000] as [UInt64])
     func dataAndZeroesInTurn(spoilt: UInt64) throws {
-        let size: UInt64 = 256 << 20
+        let size: UInt64 = 64 << 20
         let top = ScriptedLayer(
             [(end: size, content: .bits { $0 < spoilt ? .max : 0x5555_5555_5555_5555 })],
             identifier: Self.id(1),
@@ -61,9 +66,11 @@ struct BatchSizeTests {
         )
         let middle = ScriptedLayer(.zero, size: size, identifier: Self.id(2), file: file)
         let base = ScriptedLayer(.data, size: size, identifier: Self.id(3), file: file)
-        let (largest, ranges) = try walk([top, middle, base], since: Self.id(3))
-        #expect(ranges > (size / 512) - spoilt - 128)
-        #expect(largest <= Self.frame)
+        for message in Self.messages {
+            let (largest, ranges) = try walk([top, middle, base], since: Self.id(3), maximumMessage: message)
+            #expect(ranges > (size / 512) - spoilt - 128)
+            #expect(largest <= message)
+        }
     }
 
     @Test("Gaps and lengths of every size", arguments: [1, 2, 3] as [UInt64])
@@ -80,7 +87,9 @@ struct BatchSizeTests {
             file: file
         )
         let base = ScriptedLayer(.data, size: size, identifier: Self.id(3), file: file)
-        #expect(try walk([top, base], since: Self.id(3)).largest <= Self.frame)
+        for message in Self.messages {
+            #expect(try walk([top, base], since: Self.id(3), maximumMessage: message).largest <= message)
+        }
     }
 
     @Test func aWalkOf64TiBReadsOnlyWhatItsWindowNeeds() throws {
