@@ -1,4 +1,5 @@
 import DiskDeltaProtocol
+import TestSupport
 import Testing
 
 /// Whole conversations, against the bytes that every implementation shares.

@@ -1,4 +1,5 @@
 import DiskDeltaProtocol
+import TestSupport
 import Testing
 
 /// The structures of the protocol, against the bytes that every implementation shares.

@@ -1,38 +1,43 @@
-import Foundation
+internal import Foundation
 
 /// One block of `Docs/protocol-vectors.txt`, whose head tells its form.
-struct WireVector: Sendable, CustomStringConvertible {
-    struct Line: Hashable, Sendable {
-        var word: String
-        var value: String
+public struct WireVector: Sendable, CustomStringConvertible {
+    public struct Line: Hashable, Sendable {
+        public var word: String
+        public var value: String
+
+        public init(word: String, value: String) {
+            self.word = word
+            self.value = value
+        }
     }
 
-    var name = ""
-    var kind = ""
-    var bytes: [UInt8] = []
+    public var name = ""
+    public var kind = ""
+    public var bytes: [UInt8] = []
     /// What a receiver must find, in order.
-    var expected: [Line] = []
+    public var expected: [Line] = []
 
-    var description: String { name }
+    public var description: String { name }
 
     /// The name of the GOAWAY code that ends it, if it is an error.
-    var error: String? { self["error"] }
+    public var error: String? { self["error"] }
 
-    subscript(word: String) -> String? {
+    public subscript(word: String) -> String? {
         expected.first { $0.word == word }?.value
     }
 
-    func all(_ word: String) -> [String] {
+    public func all(_ word: String) -> [String] {
         expected.filter { $0.word == word }.map(\.value)
     }
 
     /// All blocks of a kind.
-    static func all(_ kind: String) -> [WireVector] {
+    public static func all(_ kind: String) -> [WireVector] {
         vectors.filter { $0.kind == kind }
     }
 
     private static let vectors: [WireVector] = {
-        let file = URL(filePath: #filePath).appending(path: "../../../../Docs/protocol-vectors.txt").standardized
+        let file = URL(filePath: #filePath).appending(path: "../../../Docs/protocol-vectors.txt").standardized
         guard let text = try? String(contentsOf: file, encoding: .utf8) else { return [] }
         return text.split(separator: "\n\n").compactMap { block in
             var vector = WireVector()
@@ -52,7 +57,7 @@ struct WireVector: Sendable, CustomStringConvertible {
     }()
 
     /// The bytes of lower-case hexadecimal digits; "-" stands for none.
-    static func bytes(_ digits: String) -> [UInt8] {
+    public static func bytes(_ digits: String) -> [UInt8] {
         let characters = Array(digits.utf8)
         return stride(from: 0, to: characters.count - 1, by: 2).compactMap { index in
             UInt8(String(decoding: characters[index...index + 1], as: UTF8.self), radix: 16)
@@ -60,7 +65,7 @@ struct WireVector: Sendable, CustomStringConvertible {
     }
 
     /// The hexadecimal digits of bytes, as the file has them.
-    static func digits(_ bytes: some Sequence<UInt8>) -> String {
+    public static func digits(_ bytes: some Sequence<UInt8>) -> String {
         let digits = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
         return digits.isEmpty ? "-" : digits
     }
