@@ -19,7 +19,7 @@ enum Asking {
             return (ranges, bytes, first ?? .zero, clock.now - start)
         }
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         func milliseconds(_ duration: Duration) -> Double { duration / .milliseconds(1) }
         // ranges, bytes, ms to the first batch, ms to the end, peak memory in KiB
         print(ranges, bytes, milliseconds(first), milliseconds(whole), usage.ru_maxrss)
