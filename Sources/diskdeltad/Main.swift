@@ -48,7 +48,7 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         let settings = try Settings.resolve(
             flags: flags,
             environment: ProcessInfo.processInfo.environment,
-            readFile: { try String(contentsOfFile: $0, encoding: .utf8) }
+            readFile: { try? String(contentsOfFile: $0, encoding: .utf8) }
         )
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "diskdeltad")

@@ -6,17 +6,12 @@ import Testing
 
 @Suite("Where a setting comes from")
 struct SettingsTests {
-    struct NoFile: Error {}
-
     private func resolve(
         _ flags: [SettingName: [String]] = [:],
         environment: [String: String] = [:],
         file: String? = nil
     ) throws -> Settings {
-        try Settings.resolve(flags: flags, environment: environment) { _ in
-            guard let file else { throw NoFile() }
-            return file
-        }
+        try Settings.resolve(flags: flags, environment: environment) { _ in file }
     }
 
     @Test("Nothing said: loopback, level info, no roots")

@@ -19,12 +19,12 @@ public struct Settings: Sendable, Hashable {
     /// - Parameters:
     ///   - flags: what the command line says, by the name of the setting; a setting that is not there was not said.
     ///   - environment: variables; those that matter are named `DISKDELTAD_` and the name of the setting.
-    ///   - readFile: the text of a configuration file.
+    ///   - readFile: the text of a configuration file; nil where it cannot be read.
     /// - Throws: `SettingsError` for a value that is not allowed, or a setting that does not exist.
     public static func resolve(
         flags: [SettingName: [String]],
         environment: [String: String],
-        readFile: (String) throws -> String
+        readFile: (String) -> String?
     ) throws(SettingsError) -> Settings {
         var values = flags
         for name in SettingName.allCases where values[name] == nil {
@@ -32,14 +32,10 @@ public struct Settings: Sendable, Hashable {
             values[name] = name.isList ? text.split(separator: ",").map(String.init) : [text]
         }
         if let path = values[.config]?.last {
-            let file: [SettingName: [String]]
-            do {
-                file = try SettingsFile.parse(try readFile(path), named: path)
-            } catch let error as SettingsError {
-                throw error
-            } catch {
-                throw SettingsError(message: "The configuration file \(path) cannot be read: \(error)")
+            guard let text = readFile(path) else {
+                throw SettingsError(message: "The configuration file \(path) cannot be read")
             }
+            let file = try SettingsFile.parse(text, named: path)
             for (name, lines) in file where values[name] == nil { values[name] = lines }
         }
         return try Settings(values)

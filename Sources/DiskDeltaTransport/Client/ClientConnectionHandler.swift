@@ -179,14 +179,14 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         for stream in failed { finish(stream, .failure(unavailable("\(server) gave up the connection: \(why)"))) }
         failure = unavailable("\(server) is leaving: \(why)")
         if goAway.code != .noError || !connection.isReady {
-            logger.notice("\(server) gave up the connection: \(goAway.code): \(goAway.text)")
+            logger.debug("\(server) gave up the connection: \(goAway.code): \(goAway.text)")
             context?.close(promise: nil)
         }
     }
 
     /// The server broke a rule: what it says can't be trusted any more.
     private func fail(_ error: ProtocolError) {
-        logger.notice("the connection to \(server) ends: \(error)")
+        logger.debug("the connection to \(server) ends: \(error)")
         isClosing = true
         let failure = CallError(.answerInvalid, "\(server) broke the protocol: \(error.message)")
         self.failure = failure

@@ -93,7 +93,8 @@ public final class RPCConnection: CallInvoker {
             // The handler left the channel when that closed.
             throw CallError(.serverUnavailable, "\(endpoint) closed the connection at once")
         } catch {
-            throw error as? CallError ?? CallError(connectingTo: endpoint, failedWith: error)
+            throw error as? CallError
+                ?? CallError(.serverUnavailable, "cannot connect to \(endpoint): \(FailureText.of(error))")
         }
     }
 

@@ -87,7 +87,7 @@ public final class RPCServer: Sendable {
                 bound.append(Endpoint(listener.localAddress) ?? endpoint)
             } catch {
                 for listener in listeners { try? await listener.close() }
-                throw BindError(message: "cannot listen on \(endpoint): \(error)")
+                throw BindError(message: "cannot listen on \(endpoint): \(FailureText.of(error))")
             }
         }
         return RPCServer(

@@ -53,25 +53,35 @@ enum RangeObjects {
         }
     }
 
+    private static let beforeOffset = Array(#"{"type":"range","offset":"#.utf8)
+    private static let beforeLength = Array(#","length":"#.utf8)
+    private static let afterData = Array(#","kind":"data"}"#.utf8)
+    private static let afterZero = Array(#","kind":"zero"}"#.utf8)
+
     /// Appends a range: by far the most frequent object, so it is put together from ready pieces.
-    @inline(__always)
     static func append(_ range: ChangedRange, to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: #"{"type":"range","offset":"#.utf8)
+        bytes += beforeOffset
         append(range.offset, to: &bytes)
-        bytes.append(contentsOf: #","length":"#.utf8)
+        bytes += beforeLength
         append(range.length, to: &bytes)
-        bytes.append(contentsOf: range.kind == .data ? #","kind":"data"}"#.utf8 : #","kind":"zero"}"#.utf8)
+        bytes += range.kind == .data ? afterData : afterZero
     }
 
-    @inline(__always)
-    static func append(_ number: UInt64, to bytes: inout [UInt8]) {
-        let start = bytes.count
+    private static func append(_ number: UInt64, to bytes: inout [UInt8]) {
+        var count = 1
         var rest = number
-        repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+        while rest >= 10 {
             rest /= 10
-        } while rest > 0
-        bytes[start...].reverse()
+            count += 1
+        }
+        bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: count))
+        var place = bytes.count
+        rest = number
+        while rest > 0 {
+            place -= 1
+            bytes[place] += UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        }
     }
 }
 
