@@ -121,6 +121,13 @@ let package = Package(
         ),
         tests("DiskDeltaClientTests", dependencies: ["DiskDeltaClient", "DiskDeltaProtocol", "TestSupport"]),
         tests("CommandLineTests", dependencies: ["diskdelta", "diskdeltad", "DiskImages", "TestSupport"]),
+        tests(
+            "EndToEndTests",
+            dependencies: [
+                "diskdelta", "diskdeltad", "DiskDeltaClient", "DiskDeltaService", "DiskDeltaTransport",
+                "DiskDeltaProtocol", "DiskImages", "TestSupport",
+            ]
+        ),
         tests("GeneratorTests", exclude: ["Golden"], dependencies: ["protoc-gen-diskdelta", "TestSupport"]),
     ]
 )
