@@ -18,7 +18,8 @@ enum Main {
             exit(ExitStatus.complete)
         } catch let failure as ToldFailure {
             StandardError.write(failure.error.message)
-            exit(Int32(clamping: failure.error.reason.exitCode))
+            // Whatever its reason is, a failure never looks like a complete answer.
+            exit(max(ExitStatus.failure, Int32(clamping: failure.error.reason.exitCode)))
         } catch let status as ExitCode {
             exit(status.rawValue)
         } catch {
