@@ -73,7 +73,9 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
             let isHelp = exitCode(for: error).isSuccess
             if isHelp { exit(withError: error) }
             let line = message(for: error).replacingOccurrences(of: "\n", with: " ")
-            FileHandle.standardError.write(Data("diskdeltad: \(line)\n".utf8))
+            // Not through FileHandle, which ends the program where standard error is closed.
+            let bytes = Array("diskdeltad: \(line)\n".utf8)
+            _ = Foundation.write(STDERR_FILENO, bytes, bytes.count)
             Foundation.exit(error is StartFailure ? 1 : 2)
         }
     }

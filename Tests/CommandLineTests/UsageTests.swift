@@ -122,4 +122,15 @@ struct UsageTests {
         #expect(version.lines.count == 1)
         #expect(try Program.run("changes", "--help", in: disks.folder).status == 0)
     }
+
+    /// The message has nowhere to go; the exit code must tell all the same.
+    @Test(
+        "A failure with standard error closed",
+        arguments: [(["changes"], 2), (["info", "no-such.vhdx"], 3)] as [([String], Int32)]
+    )
+    func closedStandardError(arguments: [String], status: Int32) throws {
+        let shell = BuiltProgram("sh", candidates: ["/bin/sh"])
+        let script = ["-c", "exec \"$0\" \"$@\" 2>&-", try #require(Program.program.path)]
+        #expect(try shell.run(script + arguments, in: disks.folder).status == status)
+    }
 }

@@ -44,6 +44,8 @@ enum StandardError {
     /// Writes one line with the program's name.
     static func write(_ message: String) {
         let line = message.replacingOccurrences(of: "\n", with: " ")
-        FileHandle.standardError.write(Data("diskdelta: \(line)\n".utf8))
+        // Not through FileHandle, which ends the program where standard error is closed.
+        let bytes = Array("diskdelta: \(line)\n".utf8)
+        _ = Foundation.write(STDERR_FILENO, bytes, bytes.count)
     }
 }
