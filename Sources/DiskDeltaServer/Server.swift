@@ -53,8 +53,10 @@ public final class Server: Sendable {
     /// Takes up no more calls, waits a while for those under way, and returns when everything is closed.
     public func stop() async {
         logger.info("stopping")
-        await transport.stop()
+        // Before the listeners close: as long as this server answers there, nobody else can have taken the path. Later a
+        // successor may have, while calls are still under way here.
         for case .unix(let path) in transport.endpoints { unlink(path) }
+        await transport.stop()
         logger.info("stopped")
     }
 

@@ -128,6 +128,8 @@ struct ServerLifeTests {
         #expect(late?.status == .unavailable)
         let newcomer = try Programs.diskdelta.run(["--server", server.tcp, "check"], in: folder)
         #expect(newcomer.status == 7, "\(newcomer.output)")
+        // Another server may take over its Unix socket meanwhile, and keeps it.
+        let successor = try RunningServer.start(root: folder)
         while let batch = try await batches.next() {
             count += batch.count
             try await Task.sleep(for: .milliseconds(20))
@@ -137,5 +139,8 @@ struct ServerLifeTests {
         await connection.close()
         let outcome = try server.waitForEnd()
         #expect(outcome.status == 0, "\(outcome.error)")
+        let check = try Programs.diskdelta.run(["--server", successor.unix, "check"], in: folder)
+        #expect(check.status == 0, "\(check.output)")
+        #expect(try successor.stop().status == 0)
     }
 }
