@@ -15,14 +15,10 @@ public struct DiskService: Sendable {
 
     func openChain(_ name: String) throws(CallError) -> DiskChain {
         do throws(ImageError) {
-            return try open(name, in: files)
+            return try DiskChain.open(name, in: files)
         } catch {
             throw CallError(error)
         }
-    }
-
-    private func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
-        try DiskChain.open(name, in: files)
     }
 
     func answer(

@@ -86,7 +86,6 @@ struct RangeCursorTests {
             #expect(reader.ranges == expected, "seed \(seed), \(question)")
             #expect(reader.position == plan.window.end)
             #expect(totals.ranges == UInt64(expected.count))
-            #expect(totals.largest == expected.map { $0.end - $0.start }.max() ?? 0)
             for (kind, bytes) in [(RangeKind.data, totals.dataBytes), (.zero, totals.zeroBytes)] {
                 #expect(bytes == expected.filter { $0.kind == kind }.reduce(0) { $0 + $1.end - $1.start })
             }

@@ -61,7 +61,6 @@ struct BatchBuilder {
         runsSize += Self.varintSize(gap) + Self.varintSize(length)
         previousEnd = pending.end
         totals.ranges += 1
-        totals.largest = max(totals.largest, bytes)
         switch pending.kind {
         case .data: totals.dataBytes += bytes
         case .zero: totals.zeroBytes += bytes

@@ -78,18 +78,8 @@ public final class ImageFile: Sendable {
 
     func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {
         try checkInside(offset: offset, count: UInt64(buffer.count))
-        guard let start = buffer.baseAddress else { return }
-        var done = 0
-        while done < buffer.count {
-            // The sum is not above the file's size, which came from a signed number.
-            let count = pread(descriptor, start + done, buffer.count - done, off_t(offset) + off_t(done))
-            if count > 0 {
-                done += count
-            } else if count == 0 {
-                throw error(.readFailed, "The file became shorter while it was read.", at: offset)
-            } else if errno != EINTR {
-                throw error(.readFailed, "The file cannot be read: \(systemMessage(errno)).", at: offset)
-            }
+        if let problem = PositionedRead.fill(buffer, from: descriptor, at: offset) {
+            throw error(.readFailed, problem, at: offset)
         }
     }
 

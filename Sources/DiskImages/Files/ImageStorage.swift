@@ -116,16 +116,8 @@ final class FileStorage: ImageStorage {
         guard offset <= size, UInt64(buffer.count) <= size - offset else {
             throw failure(.corrupt, "The file ends before the \(buffer.count) bytes that should be here", at: offset)
         }
-        var done = 0
-        while done < buffer.count, let start = buffer.baseAddress {
-            let count = pread(descriptor, start + done, buffer.count - done, off_t(offset) + off_t(done))
-            if count > 0 {
-                done += count
-            } else if count == 0 {
-                throw failure(.readFailed, "The file became shorter while it was read", at: offset)
-            } else if errno != EINTR {
-                throw failure(.readFailed, "The file cannot be read: \(systemMessage(errno))", at: offset)
-            }
+        if let problem = PositionedRead.fill(buffer, from: descriptor, at: offset) {
+            throw ImageError(.readFailed, problem, path: name, offset: offset)
         }
     }
 

@@ -12,8 +12,7 @@ enum VHDXFormat {
 
     static let maximumVirtualSize: UInt64 = 64 << 40
     static let blockSizes: ClosedRange<UInt32> = 1 << 20...1 << 28
-    /// How many sectors one sector bitmap block describes (2.4): a bit for each in 1 MiB.
-    static let sectorsPerBitmapBlock: UInt64 = 1 << 23
+    /// In bytes: a sector bitmap block has a bit for each of 2^23 sectors (2.4).
     static let bitmapBlockLength = mebibyte
 }
 

@@ -121,7 +121,6 @@ struct BatchBuilderTests {
         #expect(reader.ranges.last == PlainRange(start: 12288, end: 16384, kind: .zero))
         #expect(reader.problems == [])
         #expect(builder.totals.ranges == 3)
-        #expect(builder.totals.largest == 8192)
     }
 
     @Test func aRangeThatCanGrowNoMoreIsGivenAway() throws {
@@ -178,7 +177,6 @@ struct BatchBuilderTests {
         )
         #expect(reader.problems == [])
         #expect(builder.totals.dataBytes == 1024 && builder.totals.zeroBytes == 512)
-        #expect(builder.totals.largest == 512)
     }
 
     @Test func aRangeAcrossTheWholeWindow() throws {
