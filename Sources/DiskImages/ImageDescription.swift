@@ -10,7 +10,7 @@ public struct ImageDescription: Sendable {
 
     public var format: Format
     public var diskType: DiskType
-    /// The size of the virtual disk in bytes: a multiple of the logical sector.
+    /// The size of the virtual disk in bytes: a multiple of the logical sector, but for a raw disk.
     public var virtualSize: UInt64
     /// The unit of allocation in bytes; 0 where the format has none.
     public var blockSize: UInt32
@@ -53,14 +53,18 @@ public struct ImageDescription: Sendable {
 
 /// How a differencing image finds and recognises its parent.
 public struct ParentReference: Hashable, Sendable {
-    /// Where the parent may be, in the order in which to look: paths with `/`, relative to the folder of the child.
+    /// Where the parent may be, in the order in which to look: paths with `/`, absolute or relative to the folder of the
+    /// child.
     public var candidates: [String]
     /// The identities that the parent may have; none of them is zero. A parent whose `identifier` is not among them is
-    /// another disk.
+    /// another disk. Empty where the child's format records none: then whatever is at the place is the parent.
     public var identifiers: [GUID]
+    /// The format that the child says its parent has; nil where the parent's name and content decide.
+    public var format: ImageDescription.Format?
 
-    public init(candidates: [String], identifiers: [GUID]) {
+    public init(candidates: [String], identifiers: [GUID], format: ImageDescription.Format? = nil) {
         self.candidates = candidates
         self.identifiers = identifiers
+        self.format = format
     }
 }

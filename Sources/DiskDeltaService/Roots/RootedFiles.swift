@@ -55,7 +55,7 @@ public struct RootedFiles: ImageFiles {
             throw ImageError(.corrupt, "The path of the parent has a NUL character in it", path: child.name)
         }
         let folder = Self.components(of: child.path).dropLast().joined(separator: "/")
-        let resolved = Self.components(of: "\(folder)/\(path)")
+        let resolved = Self.components(of: path.hasPrefix("/") ? path : "\(folder)/\(path)")
         return try open(
             absolute: resolved,
             name: "/" + resolved.joined(separator: "/"),

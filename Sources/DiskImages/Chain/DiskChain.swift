@@ -1,4 +1,5 @@
-/// A disk with everything it stands on: the leaf that was named, its parent, and so on down to the base.
+/// A disk with everything it stands on: the leaf that was named, its parent, and so on down to the base; or the chain that
+/// the catalogue of a VHD Set names, with the set's snapshots.
 ///
 /// A chain is used by one task at a time, as its images are.
 public final class DiskChain {
@@ -8,8 +9,22 @@ public final class DiskChain {
     /// The layers, leaf first; never empty.
     public let layers: [any DiskImage]
 
-    private init(layers: [any DiskImage]) {
+    /// The snapshots of the VHD Set that the disk was named by, newest first; else empty.
+    public let snapshots: [ChainSnapshot]
+
+    /// The catalogue that the disk was named by; nil where it was named by its leaf.
+    public let catalogue: ImageFile?
+
+    /// A disk of `layers`, leaf first.
+    public init(layers: [any DiskImage], snapshots: [ChainSnapshot] = [], catalogue: ImageFile? = nil) {
         self.layers = layers
+        self.snapshots = snapshots
+        self.catalogue = catalogue
+    }
+
+    /// The format by which the disk was named.
+    public var format: ImageDescription.Format {
+        catalogue != nil ? .vhdset : layers.first?.description.format ?? .raw
     }
 
     /// Opens the disk `name` and all its parents.
@@ -18,9 +33,17 @@ public final class DiskChain {
     ///   `parentNotFound`, `parentMismatch`, `pathNotAllowed`, `chainCycle` for a parent; `resourceLimit` where the chain
     ///   is longer than `maximumDepth` or the process has no descriptor left.
     public static func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
-        var layers: [any DiskImage] = [try files.open(name).openImage()]
+        DiskChain(layers: try layers(from: try files.open(name).openImage(in: files), in: files))
+    }
+
+    /// A leaf and all its parents.
+    static func layers(
+        from leaf: any DiskImage,
+        in files: some ImageFiles
+    ) throws(ImageError) -> [any DiskImage] {
+        var layers = [leaf]
         while let parent = try nextLayer(of: layers, in: files) { layers.append(parent) }
-        return DiskChain(layers: layers)
+        return layers
     }
 
     /// The parent of the last of `layers`; nil where it is the base.

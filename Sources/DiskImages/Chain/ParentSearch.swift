@@ -15,7 +15,8 @@ struct ParentSearch {
         var isAnyMissing = false
         for candidate in reference.candidates {
             do throws(ImageError) {
-                let image = try files.open(candidate, besides: child.file).openImage()
+                let image = try files.open(candidate, besides: child.file).openImage(in: files, as: reference.format)
+                guard !reference.identifiers.isEmpty else { return image }
                 if let identifier = image.description.identifier, reference.identifiers.contains(identifier) {
                     return image
                 }
@@ -42,7 +43,7 @@ struct ParentSearch {
         let places = reference.candidates.map { "\"\($0)\"" }.joined(separator: ", ")
         throw child.file.error(
             .parentNotFound,
-            "The parent \(wanted) is not there; looked, from the folder of the disk, at \(places)."
+            "The parent\(wanted.isEmpty ? "" : " " + wanted) is not there; looked, from the folder of the disk, at \(places)."
         )
     }
 }

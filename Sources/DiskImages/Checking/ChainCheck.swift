@@ -13,7 +13,7 @@ extension DiskChain {
         var problems: [ImageError] = []
         var layers: [any DiskImage] = []
         do throws(ImageError) {
-            layers = [try file.openImage()]
+            layers = [try file.openImage(in: files)]
             while let parent = try nextLayer(of: layers, in: files) { layers.append(parent) }
         } catch {
             switch error.code {

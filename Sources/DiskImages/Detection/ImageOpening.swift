@@ -1,21 +1,26 @@
 extension ImageFile {
     /// The image that this file is.
     ///
-    /// The name's extension claims a format, and the content must agree. Without a known extension the content decides
+    /// What `format` says is what a child recorded of its parent, and then the name does not matter. Else the name's
+    /// extension claims a format. In both cases the content must agree. Without a known extension the content decides
     /// among the formats that have marks. Nothing is ever taken for a raw disk by its content: a guest could have written
     /// it.
     ///
+    /// - Parameter files: where an image that keeps a part of itself in another file finds that.
     /// - Throws: `corrupt` where the marks of the claimed format are damaged, `notADisk` where the content is plainly
     ///   something else, `unsupported` for a format that this version does not read; and what the format's own reader
     ///   throws.
-    public func openImage() throws(ImageError) -> any DiskImage {
-        if NameClaim.isVHDSet(name) {
+    public func openImage(
+        in files: some ImageFiles,
+        as format: ImageDescription.Format? = nil
+    ) throws(ImageError) -> any DiskImage {
+        if format == nil, NameClaim.isVHDSet(name) {
             throw error(
                 .unsupported,
                 "The layout of Hyper-V's VHD Set files is not documented; this program reads none."
             )
         }
-        let claim = NameClaim.format(of: name)
+        let claim = format ?? NameClaim.format(of: name)
         // A raw disk may hold anything, the marks of another format included, so nothing in it is looked at.
         if claim == .raw { throw notReadYet("raw disks") }
         let marks = try FormatMarks.read(from: self)
@@ -41,7 +46,7 @@ extension ImageFile {
     }
 
     private func notWhatItsNameSays(_ what: String) -> ImageError {
-        error(.notADisk, "By its name this is \(what), and its content is something else.")
+        error(.notADisk, "This should be \(what), and its content is something else.")
     }
 
     private func notReadYet(_ what: String) -> ImageError {

@@ -6,7 +6,7 @@ public protocol ImageFiles: Sendable {
     ///   descriptor left), `readFailed`.
     func open(_ name: String) throws(ImageError) -> ImageFile
 
-    /// Opens the file at `path`, which is relative to the folder of `child` and may have `..` parts.
+    /// Opens the file at `path`, which is absolute or relative to the folder of `child` and may have `..` parts.
     ///
     /// - Throws: as `open(_:)`.
     func open(_ path: String, besides child: ImageFile) throws(ImageError) -> ImageFile

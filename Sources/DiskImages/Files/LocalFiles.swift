@@ -23,6 +23,6 @@ public struct LocalFiles: ImageFiles {
     }
 
     public func open(_ path: String, besides child: ImageFile) throws(ImageError) -> ImageFile {
-        try open((PathParts.folder(of: child.path) ?? "") + path)
+        try open(path.hasPrefix("/") ? path : (PathParts.folder(of: child.path) ?? "") + path)
     }
 }

@@ -40,7 +40,7 @@ struct ImageOpeningTests {
     private func refusal(_ content: Content, named name: String) throws -> ImageError.Code? {
         let file = try LocalFiles().open(try write(content, to: name))
         do throws(ImageError) {
-            _ = try file.openImage()
+            _ = try file.openImage(in: LocalFiles())
             return nil
         } catch {
             return error.code

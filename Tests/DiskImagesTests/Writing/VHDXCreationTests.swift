@@ -20,7 +20,7 @@ struct VHDXCreationTests {
     }
 
     private func description(_ name: String) throws -> ImageDescription {
-        try LocalFiles().open(folder.file(name)).openImage().description
+        try LocalFiles().open(folder.file(name)).openImage(in: LocalFiles()).description
     }
 
     @Test func aDynamicDisk() throws {

@@ -96,7 +96,7 @@ public struct VHDXCreation: Sendable {
             guard access(path, F_OK) != 0 else {
                 throw ImageError(.alreadyExists, "There is already a file of this name.", path: path)
             }
-            guard let image = try LocalFiles().open(parent).openImage() as? VHDXImage else {
+            guard let image = try LocalFiles().open(parent).openImage(in: LocalFiles()) as? VHDXImage else {
                 throw ImageError(.unsupported, "The parent of a VHDX file must be a VHDX file.", path: parent)
             }
             let metadata = image.structure.metadata

@@ -38,7 +38,7 @@ public final class VHDXWriter {
     public static func open(_ path: String, isDurable: Bool = true) throws(ImageError) -> VHDXWriter {
         let storage = try FileStorage.open(path, isDurable: isDurable)
         let file = try storage.file()
-        guard let image = try file.openImage() as? VHDXImage else {
+        guard let image = try file.openImage(in: LocalFiles()) as? VHDXImage else {
             throw file.error(.unsupported, "This version of the program writes to VHDX files only.")
         }
         // The file is going to grow. An entry that leads beyond its end would then lead to something.
