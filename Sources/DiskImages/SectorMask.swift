@@ -49,11 +49,21 @@ public struct SectorMask: Sendable {
     ) throws(ImageError) {
         let wordCount = start(count: count, hasZeroes: true)
         if zeroWords.isEmpty { zeroWords = [UInt64](repeating: 0, count: Self.capacity / 64) }
+        try Self.lend(&words, &zeroWords, wordCount, to: body)
+        clearRest(of: &words)
+        clearRest(of: &zeroWords)
+    }
+
+    /// Apart from `self`, the compiler sees that the two are different storage.
+    private static func lend(
+        _ words: inout [UInt64],
+        _ zeroWords: inout [UInt64],
+        _ wordCount: Int,
+        to body: (inout MutableSpan<UInt64>, inout MutableSpan<UInt64>, Int) throws(ImageError) -> Void
+    ) throws(ImageError) {
         var data = words.mutableSpan
         var zeroes = zeroWords.mutableSpan
         try body(&data, &zeroes, wordCount)
-        clearRest(of: &words)
-        clearRest(of: &zeroWords)
     }
 
     private mutating func start(count: Int, hasZeroes: Bool) -> Int {

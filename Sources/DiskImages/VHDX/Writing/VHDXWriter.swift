@@ -20,7 +20,7 @@
 /// blocks that became zero: it is lost until the file is compacted.
 ///
 /// A writer is used by one task at a time.
-public final class VHDXWriter {
+public final class VHDXWriter: ImageWriter {
     private let storage: any ImageStorage
     private let path: String
     private var updater: VHDXHeaderUpdater
@@ -41,9 +41,14 @@ public final class VHDXWriter {
         guard let image = try file.openImage(in: LocalFiles()) as? VHDXImage else {
             throw file.error(.unsupported, "This version of the program writes to VHDX files only.")
         }
+        return try VHDXWriter(checking: image, storage: storage, path: path)
+    }
+
+    /// - Throws: `corrupt` where any block of `image`, the same file, is damaged.
+    convenience init(checking image: VHDXImage, storage: any ImageStorage, path: String) throws(ImageError) {
         // The file is going to grow. An entry that leads beyond its end would then lead to something.
         if let problem = try VHDXBlockCheck(image).problems(limit: 1).first { throw problem }
-        return VHDXWriter(storage: storage, path: path, structure: image.structure)
+        self.init(storage: storage, path: path, structure: image.structure)
     }
 
     init(storage: any ImageStorage, path: String, structure: VHDXStructure) {
@@ -64,7 +69,7 @@ public final class VHDXWriter {
     /// - Throws: `invalidParameter` where offset or length is not a multiple of the logical sector or the disk ends
     ///   before; `writeFailed`, after which the writer takes nothing more; `corrupt`, `readFailed`.
     public func write(_ bytes: RawSpan, at offset: UInt64) throws(ImageError) {
-        try check(offset: offset, count: UInt64(bytes.byteCount))
+        try check(offset: offset, count: UInt64(bytes.byteCount), path: path)
         guard bytes.byteCount > 0 else { return }
         try bytes.withUnsafeBytes { (buffer) throws(ImageError) in
             try change { () throws(ImageError) in
@@ -73,33 +78,15 @@ public final class VHDXWriter {
         }
     }
 
-    /// Writes `bytes` to the virtual disk at `offset`, as the function above does.
-    public func write(_ bytes: [UInt8], at offset: UInt64) throws(ImageError) {
-        try write(bytes.span.bytes, at: offset)
-    }
-
     /// Makes `count` bytes of the virtual disk at `offset` read as zeroes. When this returns, they do, on the medium.
     ///
     /// A block of which all is covered gets the state ZERO, unless the disk is a fixed one; elsewhere zeroes are written.
     ///
     /// - Throws: as `write(_:at:)`.
     public func writeZeroes(at offset: UInt64, count: UInt64) throws(ImageError) {
-        try check(offset: offset, count: count)
+        try check(offset: offset, count: count, path: path)
         guard count > 0 else { return }
         try change { () throws(ImageError) in try blocks.write(.zeroes, at: offset, count: count) }
-    }
-
-    private func check(offset: UInt64, count: UInt64) throws(ImageError) {
-        guard offset % logicalSectorSize == 0, count % logicalSectorSize == 0 else {
-            throw ImageError(
-                .invalidParameter,
-                "Offset and length must be multiples of the disk's sector of \(logicalSectorSize) bytes.",
-                path: path
-            )
-        }
-        guard offset <= virtualSize, count <= virtualSize - offset else {
-            throw ImageError(.invalidParameter, "The disk ends at \(virtualSize) bytes.", path: path)
-        }
     }
 
     /// Runs `body` after the headers say that something changes.
