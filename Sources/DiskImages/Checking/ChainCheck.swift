@@ -1,30 +1,43 @@
 extension DiskChain {
-    /// The most problems that a check tells of one file.
-    public static let maximumProblemCount = 1_000
-
     /// Validates the disk `name` and everything it stands on, without changing anything.
     ///
-    /// - Returns: what is wrong; nothing where the disk and its chain are good. Each problem has its code, the file and
-    ///   the place in it.
+    /// - Returns: what was found: problems of the chain, then those of each file that could be opened, leaf first.
     /// - Throws: where the disk cannot be looked at: `fileNotFound`, `pathNotAllowed`, `accessDenied`, `unsupported`,
     ///   `readFailed`, `resourceLimit`.
-    public static func problems(of name: String, in files: some ImageFiles) throws(ImageError) -> [ImageError] {
+    public static func check(_ name: String, in files: some ImageFiles) throws(ImageError) -> ImageCheckReport {
         let file = try files.open(name)
-        var problems: [ImageError] = []
+        var report = ImageCheckReport()
         var layers: [any DiskImage] = []
-        do throws(ImageError) {
+        try report.note { (_) throws(ImageError) in
             layers = [try file.openImage(in: files)]
             while let parent = try nextLayer(of: layers, in: files) { layers.append(parent) }
+        }
+        for layer in layers {
+            guard let image = layer as? any CheckedImage else { continue }
+            try report.note { (report) throws(ImageError) in try image.check(into: &report) }
+        }
+        return report
+    }
+
+    /// The problems that `check` finds.
+    public static func problems(of name: String, in files: some ImageFiles) throws(ImageError) -> [ImageError] {
+        try check(name, in: files).problems
+    }
+}
+
+extension ImageCheckReport {
+    /// Runs `body`; what it throws is a problem if it says that something is wrong with the disk, and not that it could not
+    /// be looked at.
+    fileprivate mutating func note(
+        _ body: (inout ImageCheckReport) throws(ImageError) -> Void
+    ) throws(ImageError) {
+        do throws(ImageError) {
+            try body(&self)
         } catch {
             switch error.code {
             case .corrupt, .notADisk, .parentNotFound, .parentMismatch, .chainCycle: problems.append(error)
             default: throw error
             }
         }
-        for layer in layers {
-            guard let image = layer as? VHDXImage else { continue }
-            problems += try VHDXBlockCheck(image).problems(limit: maximumProblemCount)
-        }
-        return problems
     }
 }

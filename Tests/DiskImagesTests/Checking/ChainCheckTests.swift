@@ -90,4 +90,69 @@ struct ChainCheckTests {
         guard (try? file.truncate(to: 1 << 49)) != nil else { return }
         #expect(throws: ImageError.self) { try problems() }
     }
+
+    private func report() throws -> ImageCheckReport { try DiskChain.check(path, in: LocalFiles()) }
+
+    /// Space that nothing refers to is told and is no problem; space that a block keeps for later is not lost.
+    @Test func lostSpaceIsCounted() throws {
+        try writeParent { $0.blocks = [0: .init(state: 6), 3: .init(state: 6)] }
+        var child = child()
+        child.blocks = [0: .init(state: 7, sectors: [1]), 1: .init(state: 6), 7: .init(state: 6)]
+        try child.write(to: path)
+        #expect(try report().leakedBytes == 0)
+        let file = try RawFile(path)
+        let size = file.size
+        // The place of block 1, then also the rest of the file's last mebibyte, which is not a whole one.
+        let place = child.placeOfEntry(block: 1)
+        let entry = try file.number(UInt64.self, at: place)
+        try file.write(number: UInt64(2), at: place)
+        #expect(try report().leakedBytes == 1 << 20)
+        try file.truncate(to: size + 12_345)
+        #expect(try report().leakedBytes == 1 << 20 + 12_345)
+        try file.truncate(to: size + 3 << 20)
+        #expect(try report().leakedBytes == 4 << 20)
+        try file.truncate(to: size)
+        for state: UInt64 in [1, 2, 3] {
+            try file.write(number: entry & ~7 | state, at: place)
+            #expect(try report().leakedBytes == 0)
+        }
+        // In a block that is not present the place has no meaning, and what it says may be anything.
+        try file.write(number: entry & ~7, at: place)
+        #expect(try report().leakedBytes == 1 << 20)
+        for offset: UInt64 in [1 << 50, 0] {
+            try file.write(number: offset | 3, at: place)
+            #expect(try report().leakedBytes == 1 << 20)
+        }
+        // The parent's own counts as well.
+        let parent = try RawFile(folder.file("parent.vhdx"))
+        try parent.truncate(to: parent.size + 5 << 20)
+        let report = try report()
+        #expect(report.leakedBytes == 6 << 20)
+        #expect(report.isSound && !report.hasDirtyLog)
+    }
+
+    /// The disk may end inside its last block, whose rest is in the file all the same; and a block may be given up whose
+    /// place another block has by now.
+    @Test func theRestOfTheLastBlockIsNotLost() throws {
+        var builder = VHDXBuilder(virtualSize: 5 << 20, blockSize: 4 << 20)
+        builder.blocks = [0: .init(state: 6), 1: .init(state: 6)]
+        try builder.write(to: path)
+        #expect(try report().leakedBytes == 0)
+        builder.blocks = [0: .init(state: 3, offset: 4 << 20), 1: .init(state: 6, offset: 4 << 20)]
+        try builder.write(to: path)
+        try RawFile(path).truncate(to: 8 << 20)
+        let report = try report()
+        #expect(report.isSound && report.leakedBytes == 0)
+    }
+
+    @Test func aBlockOverTheMetadataOrTheLogIsAProblem() throws {
+        for offset: UInt64 in [0, 1 << 20, 2 << 20, 3 << 20] {
+            var builder = VHDXBuilder(virtualSize: 4 << 20, blockSize: 1 << 20)
+            builder.blocks = [1: .init(state: 6), 2: .init(state: 6, offset: offset)]
+            try builder.write(to: path)
+            let problems = try problems()
+            #expect(problems.map(\.offset) == [builder.placeOfEntry(block: 2)])
+            #expect(problems.map(\.detailCode) == [0xC03A_000A])
+        }
+    }
 }
