@@ -6,6 +6,7 @@ public struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable {
         enum Value: Hashable, Sendable {
             case invalidParameter, offsetOutOfRange, baselineMalformed, baselineUnknown, baselineAmbiguous, epochChanged
+            case trackingDisabled, baselineInconsistent
             case image(ImageError.Code)
         }
 
@@ -21,6 +22,10 @@ public struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let baselineUnknown = Code(value: .baselineUnknown)
         /// The id fits more than one thing.
         public static let baselineAmbiguous = Code(value: .baselineAmbiguous)
+        /// What should have recorded the writes since the baseline was switched off.
+        public static let trackingDisabled = Code(value: .trackingDisabled)
+        /// What recorded the writes since the baseline may lack some.
+        public static let baselineInconsistent = Code(value: .baselineInconsistent)
         /// The disk is not, or no longer, in the state that the question is about.
         public static let epochChanged = Code(value: .epochChanged)
 

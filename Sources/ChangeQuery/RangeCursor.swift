@@ -8,7 +8,7 @@ public final class RangeCursor {
     private var walk: ChangeWalk
     private var ranges: GranuleWidener
     private let window: Window
-    private let watched: [any DiskImage]
+    private let watched: [ImageFile]
     /// Everything below was walked over.
     private var position: UInt64
     private let end: UInt64
@@ -25,7 +25,7 @@ public final class RangeCursor {
         walk = ChangeWalk(plan, limits: limits)
         ranges = GranuleWidener(plan, limits: limits)
         window = plan.window
-        watched = plan.layers + plan.baseline
+        watched = plan.files
         // Ranges are widened over the whole disk, and only then does the window clip them.
         let before = plan.window.start % plan.granularity
         let over = plan.window.end % plan.granularity
@@ -63,10 +63,10 @@ public final class RangeCursor {
     }
 
     private func checkFiles() throws(QueryError) {
-        for image in watched where try !Self.isUnchanged(image.file) {
+        for file in watched where try !Self.isUnchanged(file) {
             throw QueryError(
                 .epochChanged,
-                "\(image.file.name) changed while it was read: start again from the beginning"
+                "\(file.name) changed while it was read: start again from the beginning"
             )
         }
     }

@@ -47,12 +47,13 @@ extension DiskService: ImageManagementService {
         _ request: VirtualHardDiskRequest,
         context: CallContext
     ) async throws(CallError) -> VirtualHardDiskSettingData {
-        let layers = try openChain(request.path).layers
+        let chain = try openChain(request.path)
+        let layers = chain.layers
         guard let leaf = layers.first else { throw CallError(.internal, "The chain of \(request.path) has no layer") }
         let what = leaf.description
         return VirtualHardDiskSettingData(
             type: VirtualHardDiskType(what.diskType),
-            format: ImageFormat(what.format),
+            format: ImageFormat(chain.format),
             path: request.path,
             parentPath: layers.dropFirst().first?.file.name ?? "",
             maxInternalSize: what.virtualSize,
@@ -61,7 +62,7 @@ extension DiskService: ImageManagementService {
             physicalSectorSize: what.physicalSectorSize,
             virtualDiskID: what.virtualDiskID?.description ?? "",
             identifier: what.identifier?.description ?? "",
-            epoch: Epoch(of: layers).description,
+            epoch: Epoch(of: chain).description,
             chain: layers.map { layer in
                 Layer(
                     path: layer.file.name,
@@ -76,10 +77,10 @@ extension DiskService: ImageManagementService {
         _ request: VirtualHardDiskRequest,
         context: CallContext
     ) async throws(CallError) -> ListBaselinesResponse {
-        let layers = try openChain(request.path).layers
+        let chain = try openChain(request.path)
         return ListBaselinesResponse(
-            epoch: Epoch(of: layers).description,
-            baselines: ChangeQuery.Baseline.all(of: layers).map(DiskDeltaProtocol.Baseline.init),
+            epoch: Epoch(of: chain).description,
+            baselines: ChangeQuery.Baseline.all(of: chain).map(DiskDeltaProtocol.Baseline.init),
             tracking: ChangeTrackingState()
         )
     }
@@ -89,14 +90,25 @@ extension DiskDeltaProtocol.Baseline {
     init(_ baseline: ChangeQuery.Baseline) {
         self.init(
             id: baseline.id,
-            kind: .layer,
+            kind: BaselineKind(baseline.kind),
             path: baseline.path,
-            // No format that is read so far records when a layer was made.
-            created: "",
+            created: baseline.created,
             granularity: baseline.granularity,
-            usable: baseline.isUnambiguous,
-            reason: baseline.isUnambiguous ? "" : Reason.baselineAmbiguous.name
+            usable: baseline.problem == nil,
+            reason: baseline.problem.map { CallError.reason(of: $0.code).name } ?? ""
         )
+    }
+}
+
+extension BaselineKind {
+    init(_ kind: ChangeQuery.Baseline.Kind) {
+        self =
+            switch kind {
+            case .layer: .layer
+            case .snapshot: .snapshot
+            case .bitmap: .bitmap
+            case .backing: .backing
+            }
     }
 }
 

@@ -29,7 +29,7 @@ public struct DiskService: Sendable {
         let chain = try openChain(path)
         do throws(QueryError) {
             return RangeAnswerStream(
-                try Plan(question, about: chain.layers),
+                try Plan(question, about: chain),
                 disk: path,
                 maximumMessage: context.maximumMessage
             )

@@ -1,4 +1,5 @@
 public import DiskDeltaProtocol
+internal import DiskImages
 
 /// Says what this server is: its version, its formats, its limits.
 public struct ServerDescription: ServerInfoService {
@@ -24,7 +25,7 @@ public struct ServerDescription: ServerInfoService {
         GetServerInfoResponse(
             version: Self.version,
             identity: context.identity,
-            formats: [.vhdx],
+            formats: ImageDescription.Format.allCases.map(ImageFormat.init),
             limits: limits,
             methods: methods
         )

@@ -9,8 +9,8 @@ import TestSupport
 final class FakeLayer: DiskImage {
     enum Block {
         case uniform(SectorContent)
-        /// Whether each sector holds data.
-        case mixed([Bool])
+        /// What each sector is: `data`, `unmapped` or `absent`.
+        case mixed([SectorContent])
     }
 
     let description: ImageDescription
@@ -43,8 +43,13 @@ final class FakeLayer: DiskImage {
             case 5: break
             default:
                 let density = Double.random(in: 0...1, using: &generator)
+                // Most formats have no sectors that are unmapped one by one.
+                let zeroes = Bool.random(using: &generator) ? Double.random(in: 0...1, using: &generator) : 0
                 previous = .mixed(
-                    (0..<sectorsPerBlock).map { _ in Double.random(in: 0..<1, using: &generator) < density }
+                    (0..<sectorsPerBlock).map { _ in
+                        guard Double.random(in: 0..<1, using: &generator) < density else { return .absent }
+                        return Double.random(in: 0..<1, using: &generator) < zeroes ? .unmapped : .data
+                    }
                 )
             }
             return previous
@@ -70,7 +75,7 @@ final class FakeLayer: DiskImage {
         guard index < sectorCount else { return .unmapped }
         switch blocks[index / sectorsPerBlock] {
         case .uniform(let content): return content
-        case .mixed(let bits): return bits[index % sectorsPerBlock] ? .data : .absent
+        case .mixed(let sectors): return sectors[index % sectorsPerBlock]
         }
     }
 
@@ -89,18 +94,29 @@ final class FakeLayer: DiskImage {
         }
         switch blocks[block] {
         case .uniform(let content): return .uniform(content, end: UInt64(end * sector))
-        case .mixed(let bits):
-            try mask.fill(count: end - first) { (words, wordCount) throws(ImageError) in
-                for index in 0..<wordCount {
-                    var word: UInt64 = 0
-                    for bit in 0..<64 {
-                        let position = first + index * 64 + bit - block * sectorsPerBlock
-                        if position < bits.count, bits[position] { word |= 1 << UInt64(bit) }
+        case .mixed(let sectors):
+            let run = sectors[(first - block * sectorsPerBlock)..<(end - block * sectorsPerBlock)]
+            if run.contains(.unmapped) {
+                try mask.fillWithZeroes(count: end - first) { (data, zeroes, wordCount) throws(ImageError) in
+                    for index in 0..<wordCount {
+                        data[index] = Self.word(index, of: run, where: .data)
+                        zeroes[index] = Self.word(index, of: run, where: .unmapped)
                     }
-                    words[index] = word
+                }
+            } else {
+                try mask.fill(count: end - first) { (data, wordCount) throws(ImageError) in
+                    for index in 0..<wordCount { data[index] = Self.word(index, of: run, where: .data) }
                 }
             }
             return .mixed(end: UInt64(end * sector))
         }
+    }
+
+    private static func word(
+        _ index: Int,
+        of sectors: ArraySlice<SectorContent>,
+        where content: SectorContent
+    ) -> UInt64 {
+        sectors.dropFirst(64 * index).prefix(64).reversed().reduce(0) { $0 << 1 | ($1 == content ? 1 : 0) }
     }
 }

@@ -133,8 +133,8 @@ struct RangeCursorTests {
         var dense: FakeLayer?
         while dense == nil {
             let layer = FakeLayer(sectorCount: 4096, sector: 512, sectorsPerBlock: 4096, file: file, using: &generator)
-            if case .mixed(let bits) = layer.blocks[0], bits.filter(\.self).count > 1500,
-                bits.filter(\.self).count < 2500
+            if case .mixed(let sectors) = layer.blocks[0], !sectors.contains(.unmapped),
+                (1501..<2500).contains(sectors.filter({ $0 == .data }).count)
             {
                 dense = layer
             }

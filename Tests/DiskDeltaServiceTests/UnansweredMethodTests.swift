@@ -77,7 +77,7 @@ struct UnansweredMethodTests {
         )
         #expect(info.version == ServerDescription.version)
         #expect(info.identity == "me")
-        #expect(info.formats == [.vhdx])
+        #expect(info.formats == [.vhdx, .vhd, .vhdset, .qcow2, .raw])
         #expect(info.limits == limits)
         #expect(info.methods == ["a/b"])
     }

@@ -23,11 +23,11 @@ struct ChangeWalk {
     private var data = [UInt64](repeating: 0, count: SectorMask.capacity / 64)
 
     init(_ plan: Plan, limits: BatchLimits) {
-        layers = LayerStack(plan.layers, sector: plan.sector, maskSectors: limits.maskSectors)
-        baseline = LayerStack(plan.baseline, sector: plan.sector, maskSectors: limits.maskSectors)
+        layers = LayerStack(plan.span.maps, sector: plan.sector, maskSectors: limits.maskSectors)
+        baseline = LayerStack(plan.span.baseline, sector: plan.sector, maskSectors: limits.maskSectors)
         basis = plan.basis
         sector = plan.sector
-        floor = plan.baseline.first?.description.virtualSize ?? .max
+        floor = plan.span.floor
     }
 
     /// Gives `sink` the ranges from `start` on, up to a point that is returned: above `start`, at or below `limit`.
@@ -35,26 +35,31 @@ struct ChangeWalk {
     {
         let stripe = try layers.stripe(at: start, limit: start < floor ? min(limit, floor) : limit)
         let end = stripe.end
-        switch meaning(of: stripe.rest, at: start) {
+        switch meaning(of: stripe, at: start) {
         case .data:
             sink.add(from: start, to: end, kind: .data)
         case .nothing:
-            if stripe.hasData { sink.add(runsOf: layers.data.span, from: start, to: end, sector: sector) }
+            if stripe.hasZeroes, basis == .changes {
+                sink.add(data: layers.data.span, zero: layers.zeroes.span, from: start, to: end, sector: sector)
+            } else if stripe.hasData {
+                sink.add(runsOf: layers.data.span, from: start, to: end, sector: sector)
+            }
         case .zero:
             if stripe.hasData {
-                addZeroes(from: start, to: end, into: &sink) { _, data in ~data }
+                addZeroes(of: stripe, from: start, into: &sink) { _ in .max }
             } else {
                 sink.add(from: start, to: end, kind: .zero)
             }
         case .zeroUnlessInherited:
-            return try stepOverZeroes(from: start, to: end, hasData: stripe.hasData, into: &sink)
+            return try stepOverZeroes(of: stripe, from: start, into: &sink)
         }
         return end
     }
 
-    private func meaning(of rest: SectorContent, at start: UInt64) -> Rest {
-        switch (basis, rest) {
-        case (_, .data): .data
+    private func meaning(of stripe: LayerStack.Stripe, at start: UInt64) -> Rest {
+        switch (basis, stripe.rest) {
+        // The bits then tell of every sector what it is.
+        case (_, .data): stripe.hasData ? .nothing : .data
         case (.allocated, _): .nothing
         case (.changes, .absent): start >= floor ? .zero : .nothing
         case (.changes, .unmapped): .zero
@@ -65,49 +70,43 @@ struct ChangeWalk {
     /// A run whose sectors without a bit are in zero blocks: it is asked of the baseline, piece by piece, whether they
     /// were so before. It ends with the first of the baseline's own stripes.
     private mutating func stepOverZeroes(
+        of stripe: LayerStack.Stripe,
         from start: UInt64,
-        to limit: UInt64,
-        hasData: Bool,
         into sink: inout GranuleWidener
     ) throws(QueryError) -> UInt64 {
-        let before = try baseline.stripe(at: start, limit: limit)
-        let end = before.end
-        switch (before.rest, before.hasData) {
-        case (.zero, false):
-            if hasData { sink.add(runsOf: layers.data.span, from: start, to: end, sector: sector) }
-        case (.zero, true):
-            let old = baseline.data
-            if hasData {
-                addZeroes(from: start, to: end, into: &sink) { index, data in ~data & old[index] }
+        let before = try baseline.stripe(at: start, limit: stripe.end)
+        var stripe = stripe
+        stripe.end = before.end
+        guard before.rest == .zero else {
+            if stripe.hasData {
+                addZeroes(of: stripe, from: start, into: &sink) { _ in .max }
             } else {
-                for index in 0..<Self.words(from: start, to: end, sector: sector) { data[index] = 0 }
-                for index in 0..<Self.words(from: start, to: end, sector: sector) { zero[index] = old[index] }
-                sink.add(data: data.span, zero: zero.span, from: start, to: end, sector: sector)
+                sink.add(from: start, to: stripe.end, kind: .zero)
             }
-        default:
-            if hasData {
-                addZeroes(from: start, to: end, into: &sink) { _, data in ~data }
-            } else {
-                sink.add(from: start, to: end, kind: .zero)
-            }
+            return stripe.end
         }
-        return end
+        if before.hasData {
+            let data = baseline.data
+            let zeroes = baseline.zeroes
+            addZeroes(of: stripe, from: start, into: &sink) { data[$0] | (before.hasZeroes ? zeroes[$0] : 0) }
+        } else if stripe.hasData {
+            addZeroes(of: stripe, from: start, into: &sink) { _ in 0 }
+        }
+        return stripe.end
     }
 
-    /// Gives `sink` the data of the stripe under way, and zeroes where `zeroes` says, word by word.
+    /// Gives `sink` what the bits of the stripe say, and zeroes where it has no bit and `changed` says so, word by word.
     private mutating func addZeroes(
+        of stripe: LayerStack.Stripe,
         from start: UInt64,
-        to end: UInt64,
         into sink: inout GranuleWidener,
-        zeroes: (_ index: Int, _ data: UInt64) -> UInt64
+        where changed: (_ index: Int) -> UInt64
     ) {
-        for index in 0..<Self.words(from: start, to: end, sector: sector) {
-            zero[index] = zeroes(index, layers.data[index])
+        for index in 0..<Int(((stripe.end - start + sector - 1) / sector + 63) / 64) {
+            let unmapped = stripe.hasZeroes ? layers.zeroes[index] : 0
+            data[index] = stripe.hasData ? layers.data[index] : 0
+            zero[index] = unmapped | ~(data[index] | unmapped) & changed(index)
         }
-        sink.add(data: layers.data.span, zero: zero.span, from: start, to: end, sector: sector)
-    }
-
-    private static func words(from start: UInt64, to end: UInt64, sector: UInt64) -> Int {
-        Int(((end - start + sector - 1) / sector + 63) / 64)
+        sink.add(data: data.span, zero: zero.span, from: start, to: stripe.end, sector: sector)
     }
 }

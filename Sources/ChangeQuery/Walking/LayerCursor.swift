@@ -10,7 +10,7 @@ struct LayerCursor {
         var content: SectorContent?
     }
 
-    private let image: any DiskImage
+    private let map: any SectorMap
     private let size: UInt64
     /// In bytes: what a word of a mask describes.
     private let wordSpan: UInt64
@@ -20,10 +20,10 @@ struct LayerCursor {
     private var end: UInt64 = 0
     private var content: SectorContent? = .absent
 
-    init(_ image: any DiskImage) {
-        self.image = image
-        size = image.description.virtualSize
-        sector = UInt64(image.description.logicalSectorSize)
+    init(_ map: any SectorMap) {
+        self.map = map
+        size = map.size
+        sector = UInt64(map.sectorSize)
         wordSpan = 64 * sector
     }
 
@@ -37,7 +37,7 @@ struct LayerCursor {
             let rest = (limit % wordSpan == 0) ? 0 : wordSpan - limit % wordSpan
             let to = limit >= size || size - limit <= rest ? size : limit + rest
             do throws(ImageError) {
-                switch try image.extent(at: from, limit: to, into: &mask) {
+                switch try map.extent(at: from, limit: to, into: &mask) {
                 case .uniform(let uniform, let end):
                     content = uniform
                     self.end = end
@@ -53,20 +53,48 @@ struct LayerCursor {
         return View(end: end, content: content)
     }
 
-    /// Adds the sectors of the current mixed extent that hold data to `bits`, whose first bit stands for `offset`.
+    /// Whether the current mixed extent has sectors that are unmapped.
+    var hasZeroes: Bool { mask.hasZeroes }
+
+    /// Adds the sectors of the current mixed extent that hold data to `data`, whose first bit stands for `offset`.
     ///
     /// Only called with an offset inside the extent that `view` told last, and with `count` sectors up to its end.
-    func unite(into bits: inout [UInt64], from offset: UInt64, count: Int) {
-        let skip = Int((offset - start) / sector)
-        let words = (count + 63) / 64
-        let first = skip / 64
-        let shift = UInt64(skip % 64)
+    func unite(into data: inout [UInt64], from offset: UInt64, count: Int) {
+        let place = BitPlace(bit: Int((offset - start) / sector))
         let source = mask.words.span
-        var target = bits.mutableSpan
-        for index in 0..<words {
-            var word = source[first + index] >> shift
-            if shift != 0, first + index + 1 < source.count { word |= source[first + index + 1] << (64 - shift) }
-            target[index] |= word
+        var data = data.mutableSpan
+        for index in 0..<((count + 63) / 64) { data[index] |= place.word(index, of: source) }
+    }
+
+    /// As above, where sectors may be unmapped: those go to `zeroes`. A sector that is in either already stays what it is.
+    func unite(into data: inout [UInt64], zeroes: inout [UInt64], from offset: UInt64, count: Int) {
+        let place = BitPlace(bit: Int((offset - start) / sector))
+        let source = mask.words.span
+        var data = data.mutableSpan
+        var zeroes = zeroes.mutableSpan
+        for index in 0..<((count + 63) / 64) {
+            let decided = data[index] | zeroes[index]
+            data[index] |= place.word(index, of: source) & ~decided
+            if mask.hasZeroes { zeroes[index] |= place.word(index, of: mask.zeroWords.span) & ~decided }
         }
+    }
+}
+
+/// A bit of a row of words, from which on the row is read in words of its own.
+private struct BitPlace {
+    private let first: Int
+    private let shift: UInt64
+
+    init(bit: Int) {
+        first = bit / 64
+        shift = UInt64(bit % 64)
+    }
+
+    /// The 64 bits that start `index` words behind the place. Where the row ends before, they are zero.
+    @inline(__always)
+    func word(_ index: Int, of row: Span<UInt64>) -> UInt64 {
+        let low = row[first + index] >> shift
+        guard shift != 0, first + index + 1 < row.count else { return low }
+        return low | row[first + index + 1] << (64 - shift)
     }
 }

@@ -15,7 +15,7 @@ extension CallError {
         if error.detailCode != 0 { detailCode = error.detailCode }
     }
 
-    private static func reason(of code: QueryError.Code) -> Reason {
+    static func reason(of code: QueryError.Code) -> Reason {
         if let image = code.imageCode { return reason(of: image) }
         return switch code {
         case .invalidParameter: .invalidParameter
@@ -23,6 +23,8 @@ extension CallError {
         case .baselineMalformed: .baselineMalformed
         case .baselineUnknown: .baselineUnknown
         case .baselineAmbiguous: .baselineAmbiguous
+        case .trackingDisabled: .trackingDisabled
+        case .baselineInconsistent: .baselineInconsistent
         case .epochChanged: .epochChanged
         default: .internal
         }

@@ -80,14 +80,17 @@ struct Info: AsyncParsableCommand {
         var lines = [
             "disk          \(disk)",
             "format        \(what.format.word), \(what.type.word)",
-            "size          \(what.maxInternalSize.asSize) in blocks of \(what.blockSize.asSize)",
+            "size          \(what.maxInternalSize.asSize)"
+                + (what.blockSize == 0 ? "" : " in blocks of \(what.blockSize.asSize)"),
             "sectors       \(what.logicalSectorSize) bytes logical, \(what.physicalSectorSize) physical",
-            "virtual disk  \(what.virtualDiskID)",
+            "virtual disk  \(what.virtualDiskID.isEmpty ? "-" : what.virtualDiskID)",
             "epoch         \(what.epoch)",
             "",
             "chain, leaf first",
         ]
-        lines += what.chain.map { "  \($0.identifier)  \($0.path)" }
+        lines += what.chain.map { layer in
+            "  \(layer.identifier.isEmpty ? layer.format.word : layer.identifier)  \(layer.path)"
+        }
         lines += [
             "", points.baselines.isEmpty ? "no baselines: take a full backup" : "baselines, nearest first (--since ID)",
         ]

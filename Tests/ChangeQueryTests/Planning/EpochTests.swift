@@ -34,7 +34,7 @@ struct EpochTests {
     }
 
     private func epoch() throws -> Epoch {
-        Epoch(of: try DiskChain.open(path, in: LocalFiles()).layers)
+        Epoch(of: try DiskChain.open(path, in: LocalFiles()))
     }
 
     @Test func anUnchangedDiskKeepsIt() throws {
@@ -89,7 +89,7 @@ struct EpochTests {
         child.setParent(builder.dataWriteGUID, path: "disk.vhdx")
         try child.write(to: folder.file("child.avhdx"))
         func epoch() throws -> Epoch {
-            Epoch(of: try DiskChain.open(folder.file("child.avhdx"), in: LocalFiles()).layers)
+            Epoch(of: try DiskChain.open(folder.file("child.avhdx"), in: LocalFiles()))
         }
         let first = try epoch()
         #expect(try epoch() == first)

@@ -27,14 +27,16 @@ struct PlanTests {
         #expect(throws: QueryError.self) { try Plan(question, about: layers ?? self.layers) }?.code
     }
 
-    private func numbers(_ layers: [any DiskImage]) -> [UInt64] { layers.map { $0.description.identifier?.low ?? 0 } }
+    private func numbers(_ maps: [any SectorMap]) -> [UInt64] {
+        maps.map { ($0 as? any DiskImage)?.description.identifier?.low ?? 0 }
+    }
 
     // MARK: Baseline and target
 
     @Test func theLayersAboveTheBaselineAreTheAnswer() throws {
         let plan = try Plan(changes(Self.id(3)), about: layers)
-        #expect(numbers(plan.layers) == [1, 2])
-        #expect(numbers(plan.baseline) == [3])
+        #expect(numbers(plan.span.maps) == [1, 2])
+        #expect(numbers(plan.span.baseline) == [3])
         #expect(plan.since == Self.id(3))
         #expect(plan.target == "")
         #expect(plan.basis == .changes)
@@ -43,27 +45,27 @@ struct PlanTests {
 
     @Test func theTargetLimitsThemFromAbove() throws {
         let plan = try Plan(changes(Self.id(3), Self.id(2)), about: layers)
-        #expect(numbers(plan.layers) == [2])
-        #expect(numbers(plan.baseline) == [3])
+        #expect(numbers(plan.span.maps) == [2])
+        #expect(numbers(plan.span.baseline) == [3])
         #expect(plan.target == Self.id(2))
     }
 
     @Test func theLeafsIdAsTargetMeansNow() throws {
         let plan = try Plan(changes(Self.id(2), Self.id(1)), about: layers)
-        #expect(numbers(plan.layers) == [1])
+        #expect(numbers(plan.span.maps) == [1])
         #expect(plan.target == Self.id(1))
     }
 
     @Test func anEmptyTargetIsNone() throws {
         let plan = try Plan(changes(Self.id(2), ""), about: layers)
-        #expect(numbers(plan.layers) == [1])
+        #expect(numbers(plan.span.maps) == [1])
         #expect(plan.target == "")
     }
 
     @Test("Since equal to target is complete and empty", arguments: 1...3)
     func sinceEqualToTarget(number: Int) throws {
         let plan = try Plan(changes(Self.id(number), Self.id(number)), about: layers)
-        #expect(plan.layers.isEmpty)
+        #expect(plan.span.maps.isEmpty)
         let cursor = RangeCursor(plan)
         while let batch = try cursor.next() { #expect(batch.processedEnd > 0) }
         #expect(cursor.totals.ranges == 0)
@@ -111,7 +113,7 @@ struct PlanTests {
         #expect(refusal(changes(Self.id(2)), twins) == .baselineAmbiguous)
         #expect(refusal(changes(Self.id(3), Self.id(2)), twins) == .baselineAmbiguous)
         #expect(try Plan(changes(Self.id(3)), about: twins).since == Self.id(3))
-        let usable = Baseline.all(of: twins).map(\.isUnambiguous)
+        let usable = Baseline.all(of: twins).map { $0.problem == nil }
         #expect(usable == [false, true, false])
     }
 
@@ -122,8 +124,8 @@ struct PlanTests {
 
     @Test func anAllocationHasAllLayersAndNoBaseline() throws {
         let plan = try Plan(Question(.allocation), about: layers)
-        #expect(numbers(plan.layers) == [1, 2, 3])
-        #expect(plan.baseline.isEmpty)
+        #expect(numbers(plan.span.maps) == [1, 2, 3])
+        #expect(plan.span.baseline.isEmpty)
         #expect(plan.basis == .allocated)
         #expect(plan.since == "" && plan.target == "")
     }
