@@ -30,7 +30,7 @@ extension ImageFile {
             return try VHDXImage(self)
         case .vhd:
             guard marks.hasVHDMark else { throw notWhatItsNameSays("a VHD file") }
-            throw notReadYet("VHD files")
+            return try VHDImage(self)
         case .qcow2:
             guard marks.hasQcow2Mark else { throw notWhatItsNameSays("a qcow2 file") }
             throw notReadYet("qcow2 files")
@@ -40,7 +40,7 @@ extension ImageFile {
         case .raw, nil:
             if marks.hasVHDXIdentifier { return try VHDXImage(self) }
             if marks.hasQcow2Mark { throw notReadYet("qcow2 files") }
-            if marks.hasVHDMark { throw notReadYet("VHD files") }
+            if marks.hasVHDMark { return try VHDImage(self) }
             throw error(.notADisk, "Neither the name nor the content is that of a disk image.")
         }
     }

@@ -11,7 +11,8 @@ struct ImageOpeningTests {
     init() throws { folder = try TemporaryFolder() }
 
     enum Content: String, CaseIterable {
-        case vhdx, truncatedVHDX, damagedVHDX, beginningOfVHDX, vhd, fixedVHD, qcow2, json, text, empty
+        case vhdx, truncatedVHDX, damagedVHDX, beginningOfVHDX, vhd, fixedVHD, damagedVHD, damagedFixedVHD, qcow2, json,
+            text, empty
     }
 
     private func write(_ content: Content, to name: String) throws -> String {
@@ -23,9 +24,14 @@ struct ImageOpeningTests {
             if content == .truncatedVHDX { try file.truncate(to: 1_000) }
             if content == .damagedVHDX { try file.write([0x77], at: 0) }
         case .beginningOfVHDX: try RawFile(path, create: true).write(Array("vhdx".utf8), at: 0)
-        case .vhd:
-            try RawFile(path, create: true).write(Array("conectix".utf8) + Array(repeating: 0, count: 600), at: 0)
+        case .vhd: try VHDBuilder(virtualSize: 1 << 20).write(to: path)
         case .fixedVHD:
+            var builder = VHDBuilder(virtualSize: 4_096)
+            builder.type = 2
+            try builder.write(to: path)
+        case .damagedVHD:
+            try RawFile(path, create: true).write(Array("conectix".utf8) + Array(repeating: 0, count: 600), at: 0)
+        case .damagedFixedVHD:
             let file = try RawFile(path, create: true)
             try file.write(Array("conectix".utf8) + Array(repeating: 0, count: 504), at: 4_096)
         case .qcow2: try RawFile(path, create: true).write([0x51, 0x46, 0x49, 0xFB, 0, 0, 0, 3], at: 0)
@@ -52,15 +58,20 @@ struct ImageOpeningTests {
         for content in [Content.truncatedVHDX, .damagedVHDX, .beginningOfVHDX] {
             #expect(try refusal(content, named: name) == .corrupt, "\(content)")
         }
-        for content in [Content.vhd, .fixedVHD, .qcow2, .json, .text, .empty] {
+        for content in [Content.vhd, .fixedVHD, .damagedVHD, .damagedFixedVHD, .qcow2, .json, .text, .empty] {
             #expect(try refusal(content, named: name) == .notADisk, "\(content)")
         }
     }
 
     @Test(arguments: Content.allCases) func claimedAsAnotherFormat(content: Content) throws {
-        let isVHD = content == .vhd || content == .fixedVHD
-        for name in ["a.vhd", "a.avhd"] {
-            #expect(try refusal(content, named: name) == (isVHD ? .unsupported : .notADisk), "\(content)")
+        for name in ["a.vhd", "a.avhd", "A.VHD"] {
+            let expected: ImageError.Code? =
+                switch content {
+                case .vhd, .fixedVHD: nil
+                case .damagedVHD, .damagedFixedVHD: .corrupt
+                default: .notADisk
+                }
+            #expect(try refusal(content, named: name) == expected, "\(content)")
         }
         #expect(try refusal(content, named: "a.qcow2") == (content == .qcow2 ? .unsupported : .notADisk), "\(content)")
         let isCatalogue = content == .json
@@ -72,9 +83,11 @@ struct ImageOpeningTests {
     }
 
     @Test(arguments: ["a", "a.bin", "vhdx", "a.vhdx.bak"]) func withoutAClaimTheContentDecides(name: String) throws {
-        for content in [Content.vhdx] { #expect(try refusal(content, named: name) == nil) }
-        #expect(try refusal(.truncatedVHDX, named: name) == .corrupt)
-        for content in [Content.vhd, .fixedVHD, .qcow2] {
+        for content in [Content.vhdx, .vhd, .fixedVHD] { #expect(try refusal(content, named: name) == nil) }
+        for content in [Content.truncatedVHDX, .damagedVHD, .damagedFixedVHD] {
+            #expect(try refusal(content, named: name) == .corrupt)
+        }
+        for content in [Content.qcow2] {
             #expect(try refusal(content, named: name) == .unsupported, "\(content)")
         }
         for content in [Content.damagedVHDX, .beginningOfVHDX, .json, .text, .empty] {

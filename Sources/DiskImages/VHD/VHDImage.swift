@@ -1,0 +1,90 @@
+/// A VHD or AVHD file, open for reading (Virtual Hard Disk Image Format Specification 1.0).
+///
+/// Opening reads the footer and the dynamic disk header. The block allocation table is read 64 KiB at a time, and a
+/// block's bitmap as `extent` comes to it; nothing is concluded from an entry outside the window asked about.
+///
+/// ### What a sector is
+///
+/// - A fixed disk is all `data`.
+/// - A block that is not in the file is `absent`.
+/// - In a block that is, a sector whose bit is set is `data` and any other `absent`, with a parent and without: "which
+///   sectors contain valid data (1's) and which sectors have never been modified (0's)". Windows and QEMU set all bits of
+///   a block of a dynamic disk when they make it, so that on their disks whole blocks are `data`.
+///
+/// The format has no state for zeroes: a sector of a child that was cleared is either `data` that is zero, or cannot be
+/// told from one that was never written.
+///
+/// ### Who it is
+///
+/// A child knows its parent by the parent's UniqueId. That is given to a disk when it is made and stays, whatever is
+/// written: a parent that was modified behind its child's back has the right identity. The header's field for the time at
+/// which the parent was modified does not help: it is zero in what Windows writes today, and a copy of the parent has
+/// another time and is the same disk. It is not looked at. The footer's own time is by the specification that of the
+/// disk's making, and a writer may change it, as `VHDWriter` does: it is part of `revision`.
+public final class VHDImage: DiskImage {
+    public let description: ImageDescription
+    public let file: ImageFile
+
+    let structure: VHDStructure
+    private var blocks: Blocks?
+
+    /// What is needed to find and read blocks.
+    private struct Blocks {
+        let geometry: VHDGeometry
+        var table: VHDBlockTable
+        var bitmap: VHDSectorBitmap
+    }
+
+    /// - Throws: `corrupt`; `unsupported` for what this program does not know; `readFailed`.
+    public init(_ file: ImageFile) throws(ImageError) {
+        self.file = file
+        structure = try VHDStructure.read(from: file)
+        description = structure.description
+        if let dynamic = structure.dynamic {
+            blocks = Blocks(
+                geometry: dynamic.geometry,
+                table: dynamic.table(in: file),
+                bitmap: VHDSectorBitmap(file: file, geometry: dynamic.geometry)
+            )
+        }
+    }
+
+    public func extent(
+        at offset: UInt64,
+        limit: UInt64,
+        into mask: inout SectorMask
+    ) throws(ImageError) -> LayerExtent {
+        let size = description.virtualSize
+        let limit = min(limit, size)
+        let alignment = 64 * VHDFormat.sectorSize
+        guard offset < limit, offset % alignment == 0, limit % alignment == 0 || limit == size else {
+            throw file.error(.invalidParameter, "The bytes \(offset) to \(limit) are no window of the disk.")
+        }
+        guard let geometry = blocks?.geometry else { return .uniform(.data, end: limit) }
+        let block = offset >> geometry.blockShift
+        guard let entry = try blocks?.table.entry(block) else {
+            let blockLimit = (limit + geometry.blockSize - 1) >> geometry.blockShift
+            let next = blocks?.table.endOfAbsentRun(from: block, limit: blockLimit) ?? block + 1
+            return .uniform(.absent, end: min(limit, next << geometry.blockShift))
+        }
+        if let problem = structure.dynamic?.problem(withPlaceOf: entry, block: block, dataEnd: structure.dataEnd) {
+            let place = blocks?.table.fileOffset(ofEntry: block)
+            throw file.corrupt(problem, at: place, detailCode: VHDDetailCode.blockTableCorrupt)
+        }
+        try blocks?.bitmap.load(block: block, at: UInt64(entry) << VHDFormat.sectorShift)
+        let start = block << geometry.blockShift
+        let end = min(limit, start + geometry.blockSize)
+        let count = try blocks?.bitmap.fill(
+            &mask,
+            from: (offset - start) >> VHDFormat.sectorShift,
+            count: (end - offset) >> VHDFormat.sectorShift
+        )
+        return .mixed(end: offset + (count ?? 0) << VHDFormat.sectorShift)
+    }
+}
+
+extension VHDStructure.Dynamic {
+    func table(in file: ImageFile) -> VHDBlockTable {
+        VHDBlockTable(file: file, offset: header.tableOffset, entryCount: geometry.blockCount)
+    }
+}
