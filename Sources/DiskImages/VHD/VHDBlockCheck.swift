@@ -1,6 +1,6 @@
 /// Looks at every entry of an image's block allocation table: what `image check` does, and opening for writing.
 struct VHDBlockCheck {
-    /// 64 MiB of places: a file of 2 TiB with blocks of 256 KiB.
+    /// 32 MiB of places: a file of 2 TiB with blocks of 256 KiB.
     private static let maximumPlaceCount: UInt64 = 8 << 20
 
     private let file: ImageFile
@@ -9,8 +9,9 @@ struct VHDBlockCheck {
     /// How many sectors a block has in the file.
     private let length: UInt32
     /// Where the block begins that begins in each stretch of `length` sectors. Of two that begin in the same one lies over
-    /// the other; and one can lie over those that begin in the stretch before or after its own.
-    private var starts: [UInt32?] = []
+    /// the other; and one can lie over those that begin in the stretch before or after its own. Where none begins,
+    /// `absentBlock`.
+    private var starts: [UInt32] = []
     private var problems: [ImageError] = []
 
     /// Nil for a fixed disk, which has no blocks.
@@ -32,7 +33,7 @@ struct VHDBlockCheck {
         guard placeCount <= Self.maximumPlaceCount else {
             throw file.error(.resourceLimit, "The file has too many blocks to be checked.")
         }
-        starts = [UInt32?](repeating: nil, count: Int(placeCount))
+        starts = [UInt32](repeating: VHDFormat.absentBlock, count: Int(placeCount))
         let blockCount = dynamic.geometry.blockCount
         var table = dynamic.table(in: file)
         var block: UInt64 = 0
@@ -54,7 +55,7 @@ struct VHDBlockCheck {
             let stretch = Int(entry / length)
             let neighbours = starts[max(0, stretch - 1)..<min(starts.count, stretch + 2)]
             let isTaken = neighbours.contains { start in
-                guard let start else { return false }
+                guard start != VHDFormat.absentBlock else { return false }
                 return start > entry ? start - entry < length : entry - start < length
             }
             if isTaken {
@@ -76,7 +77,9 @@ struct VHDBlockCheck {
             if offset > end, offset - end >= blockLength { leaked += offset - end }
             end = max(end, offset + blockLength)
         }
-        for case let start? in starts { count(gapBefore: UInt64(start) << VHDFormat.sectorShift) }
+        for start in starts where start != VHDFormat.absentBlock {
+            count(gapBefore: UInt64(start) << VHDFormat.sectorShift)
+        }
         count(gapBefore: dataEnd)
         return leaked
     }
