@@ -27,13 +27,20 @@ public final class DiskChain {
         catalogue != nil ? .vhdset : layers.first?.description.format ?? .raw
     }
 
-    /// Opens the disk `name` and all its parents.
+    /// Opens the disk `name` and all its parents; or the disk of the VHD Set whose catalogue `name` is.
     ///
     /// - Throws: `fileNotFound`, `accessDenied`, `notADisk`, `unsupported`, `corrupt`, `readFailed` for the leaf; these and
     ///   `parentNotFound`, `parentMismatch`, `pathNotAllowed`, `chainCycle` for a parent; `resourceLimit` where the chain
     ///   is longer than `maximumDepth` or the process has no descriptor left.
     public static func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
-        DiskChain(layers: try layers(from: try files.open(name).openImage(in: files), in: files))
+        let file = try files.open(name)
+        guard NameClaim.format(of: file.name) == .vhdset else {
+            return DiskChain(layers: try layers(from: try file.openImage(in: files), in: files))
+        }
+        guard let chain = try VHDSet(file, in: files).chain else {
+            throw file.corrupt("The catalogue names no file of a disk: add the property LeafPath.")
+        }
+        return chain
     }
 
     /// A leaf and all its parents.

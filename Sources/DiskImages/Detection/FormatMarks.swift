@@ -11,7 +11,7 @@ struct FormatMarks {
     var hasVHDMark = false
     /// "QFI\xFB" at the file's start.
     var hasQcow2Mark = false
-    /// A brace as the first thing that is not white space.
+    /// A brace or a bracket as the first thing that is not white space, perhaps behind a byte order mark.
     var looksLikeJSON = false
 
     private static let cookie: UInt64 = 0x636F_6E65_6374_6978  // "conectix"
@@ -35,8 +35,7 @@ struct FormatMarks {
                 marks.hasVHDMark = true
             }
         }
-        let whiteSpace: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0D]
-        marks.looksLikeJSON = start.first { !whiteSpace.contains($0) } == UInt8(ascii: "{")
+        marks.looksLikeJSON = CatalogueText.looksLikeJSON(start)
         let places =
             VHDXFormat.headerOffsets.map { ($0, VHDXHeader.signature) }
             + VHDXFormat.regionTableOffsets.map { ($0, VHDXRegionTable.signature) }

@@ -17,12 +17,15 @@ extension ImageFile {
         if format == nil, NameClaim.isVHDSet(name) {
             throw error(
                 .unsupported,
-                "The layout of Hyper-V's VHD Set files is not documented; this program reads none."
+                """
+                The layout of Hyper-V's VHD Set files is not documented. Ask the host for a catalogue of the set, as \
+                Docs/Formats/VHDSet.md describes, and name that instead.
+                """
             )
         }
         let claim = format ?? NameClaim.format(of: name)
         // A raw disk may hold anything, the marks of another format included, so nothing in it is looked at.
-        if claim == .raw { throw notReadYet("raw disks") }
+        if claim == .raw { return RawImage(self) }
         let marks = try FormatMarks.read(from: self)
         switch claim {
         case .vhdx:
@@ -35,8 +38,8 @@ extension ImageFile {
             guard marks.hasQcow2Mark else { throw notWhatItsNameSays("a qcow2 file") }
             throw notReadYet("qcow2 files")
         case .vhdset:
-            guard marks.looksLikeJSON else { throw notWhatItsNameSays("a catalogue of a VHD Set") }
-            throw notReadYet("catalogues of VHD Sets")
+            guard marks.looksLikeJSON else { throw notWhatItsNameSays("the catalogue of a VHD Set") }
+            throw error(.unsupported, "This is the catalogue of a VHD Set and no image: name one of the set's files.")
         case .raw, nil:
             if marks.hasVHDXIdentifier { return try VHDXImage(self) }
             if marks.hasQcow2Mark { throw notReadYet("qcow2 files") }

@@ -74,12 +74,26 @@ struct ImageOpeningTests {
             #expect(try refusal(content, named: name) == expected, "\(content)")
         }
         #expect(try refusal(content, named: "a.qcow2") == (content == .qcow2 ? .unsupported : .notADisk), "\(content)")
+        // A catalogue is no image itself; `DiskChain` opens what it names.
         let isCatalogue = content == .json
         #expect(try refusal(content, named: "a.vhdset.json") == (isCatalogue ? .unsupported : .notADisk), "\(content)")
         // A raw disk may hold anything, and nothing is known of the layout of .vhds.
-        for name in ["a.raw", "a.img", "a.vhds"] {
-            #expect(try refusal(content, named: name) == .unsupported, "\(content)")
+        for name in ["a.raw", "a.img", "A.IMG"] { #expect(try refusal(content, named: name) == nil, "\(content)") }
+        #expect(try refusal(content, named: "a.vhds") == .unsupported, "\(content)")
+    }
+
+    @Test func theRefusalOfARealSetSaysWhatToDoInstead() throws {
+        let file = try LocalFiles().open(try write(.text, to: "a.vhds"))
+        #expect {
+            try file.openImage(in: LocalFiles())
+        } throws: {
+            ($0 as? ImageError)?.message.contains("Docs/Formats/VHDSet.md") == true
         }
+    }
+
+    @Test(arguments: ["[1]", " \n{", "\u{FEFF}[", "\u{FEFF}{}"]) func whatBeginsAsJSON(text: String) throws {
+        try RawFile(folder.file("a.vhdset.json"), create: true).write(Array(text.utf8), at: 0)
+        #expect(try FormatMarks.read(from: LocalFiles().open(folder.file("a.vhdset.json"))).looksLikeJSON)
     }
 
     @Test(arguments: ["a", "a.bin", "vhdx", "a.vhdx.bak"]) func withoutAClaimTheContentDecides(name: String) throws {

@@ -1,0 +1,53 @@
+/// The path of a file as a catalogue has it, and where that is here.
+///
+/// A Windows path means nothing on this machine: it stands for its last component, beside the catalogue. Any other path
+/// keeps its meaning, and a relative one counts from the folder of the catalogue.
+public struct CataloguePath: Hashable, Sendable {
+    /// As the catalogue has it.
+    public let text: String
+    /// Where to look: with `/`, absolute or relative to the folder of the catalogue.
+    public let location: String
+    /// Whether `text` is a Windows path, where the case of letters means nothing.
+    let isWindows: Bool
+
+    /// Nil where the text names no file.
+    public init?(_ text: String) {
+        guard !text.isEmpty, !text.utf8.contains(0) else { return nil }
+        self.text = text
+        let bytes = Array(text.utf8.prefix(2))
+        let letters = UInt8(ascii: "A")...UInt8(ascii: "Z")
+        let hasDrive = bytes.count == 2 && letters.contains(bytes[0] & ~0x20) && bytes[1] == UInt8(ascii: ":")
+        isWindows = hasDrive || text.utf8.contains(UInt8(ascii: "\\"))
+        if isWindows {
+            // "D:name" has no separator.
+            location = PathParts.windowsComponents(of: hasDrive ? String(text.dropFirst(2)) : text).last ?? ""
+        } else {
+            let parts = PathParts.components(of: text).filter { $0 != "." }
+            location = (text.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
+        }
+        guard let last = PathParts.components(of: location).last, last != "..", last != "." else { return nil }
+    }
+}
+
+/// Which files are named, whatever the spelling.
+struct CataloguePathSet {
+    private var locations: Set<String> = []
+    private var folded: Set<String> = []
+    private var foldedOfWindows: Set<String> = []
+
+    init(_ paths: some Sequence<CataloguePath>) {
+        for path in paths { insert(path) }
+    }
+
+    mutating func insert(_ path: CataloguePath) {
+        locations.insert(path.location)
+        folded.insert(path.location.lowercased())
+        if path.isWindows { foldedOfWindows.insert(path.location.lowercased()) }
+    }
+
+    /// Whether the set has `path`. Case means nothing where either of two paths is a Windows path.
+    func contains(_ path: CataloguePath) -> Bool {
+        locations.contains(path.location)
+            || (path.isWindows ? folded : foldedOfWindows).contains(path.location.lowercased())
+    }
+}

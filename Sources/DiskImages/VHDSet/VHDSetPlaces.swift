@@ -1,0 +1,140 @@
+/// What the place of a snapshot in a chain depends on, of one layer.
+struct VHDSetLayer {
+    var name: String
+    var identifier: GUID?
+    /// In nanoseconds since 1970.
+    var modificationTime: Int64
+
+    init(name: String, identifier: GUID?, modificationTime: Int64) {
+        self.name = name
+        self.identifier = identifier
+        self.modificationTime = modificationTime
+    }
+
+    init(_ image: any DiskImage) {
+        self.init(
+            name: image.file.name,
+            identifier: image.description.identifier,
+            modificationTime: image.file.modificationTime
+        )
+    }
+}
+
+/// Where a chain has the states of a set's snapshots, and what proves it.
+///
+/// A snapshot whose own file is a layer has its state there. Where that file is gone, or was written to since, the data has
+/// gone into a neighbour. What was written since the snapshot then still lies above a layer P, if two things are proven:
+///
+/// - **The disk comes from the snapshot.** Else its own data, which the disk never had or lost when it was taken back to an
+///   older snapshot, would be missing from the answer. Proof: a later snapshot that is a layer of the chain names the
+///   snapshot's file, by identity or else by path, among its parents; or the catalogue vouches that no snapshot was ever
+///   applied.
+/// - **Nothing that was written since lies in P or below.** A merge could have moved it there. Proof: P lies directly below
+///   a snapshot that was taken directly on top of this one; or P is one of this snapshot's own parents and still has the
+///   identity it had then, or was not modified after the snapshot was taken.
+struct VHDSetPlaces {
+    let catalogue: VHDSetCatalogue
+    /// The chain, leaf first.
+    let layers: [VHDSetLayer]
+    /// Whether the leaf itself is a snapshot's frozen file.
+    let isFrozen: Bool
+
+    private typealias Files = [CataloguePath: VHDSetFiles.Place]
+
+    /// The snapshots, newest first: by their place in the chain, and those without one at the end by their time.
+    func snapshots(_ files: [CataloguePath: VHDSetFiles.Place]) -> [ChainSnapshot] {
+        let own = catalogue.snapshots.map { ownLayer(of: $0, files) }
+        var placed: [(snapshot: ChainSnapshot, order: Int, time: Int64)] = []
+        for (index, snapshot) in catalogue.snapshots.enumerated() {
+            let result = place(of: snapshot, own: own[index], all: own, files)
+            let order =
+                switch result.place {
+                case .above(let layer): 2 * layer
+                case .layer(let layer): 2 * layer + 1
+                case .nowhere: Int.max
+                }
+            placed.append((result, order, snapshot.created?.nanoseconds ?? .min))
+        }
+        return placed.sorted { ($0.order, $1.time) < ($1.order, $0.time) }.map(\.snapshot)
+    }
+
+    /// The layer that is the snapshot's own frozen file; nil where there is none.
+    private func ownLayer(of snapshot: VHDSetSnapshot, _ files: Files) -> Int? {
+        guard let path = snapshot.snapshotPath, case .layer(let index)? = files[path] else { return nil }
+        if let identifier = snapshot.identifier { return layers[index].identifier == identifier ? index : nil }
+        // The file that is written to now holds more than any snapshot.
+        return index == 0 && !isFrozen ? nil : index
+    }
+
+    private func place(
+        of snapshot: VHDSetSnapshot,
+        own: Int?,
+        all: [Int?],
+        _ files: Files
+    ) -> ChainSnapshot {
+        var result = ChainSnapshot(
+            id: snapshot.id,
+            place: .nowhere,
+            path: snapshot.snapshotPath?.location ?? "",
+            created: snapshot.created?.text ?? ""
+        )
+        if let own {
+            result.place = .layer(own)
+            result.path = layers[own].name
+        } else if let bound = bound(of: snapshot, all: all, files) {
+            result.place = .above(bound)
+            result.explanation =
+                "The snapshot's own file is gone; what was written since lies above \(layers[bound].name)."
+        } else {
+            result.explanation = problem(of: snapshot, files)
+        }
+        return result
+    }
+
+    /// The nearest layer above which all lies that was written since a snapshot without a layer of its own.
+    private func bound(of snapshot: VHDSetSnapshot, all: [Int?], _ files: Files) -> Int? {
+        var best: Int?
+        for (index, later) in catalogue.snapshots.enumerated() {
+            guard let layer = all[index], let generation = generation(of: snapshot, below: later) else { continue }
+            let bound = generation == 0 ? layer + 1 : provenParent(of: snapshot, below: layer, files)
+            if let bound, bound < layers.count { best = min(best ?? bound, bound) }
+        }
+        if best == nil, catalogue.noSnapshotApplied, snapshot.snapshotPath.flatMap({ files[$0] }) != .elsewhere {
+            best = provenParent(of: snapshot, below: -1, files)
+        }
+        return best
+    }
+
+    /// How many generations `snapshot` lies below `later`, from 0 on; nil where that is not recorded.
+    private func generation(of snapshot: VHDSetSnapshot, below later: VHDSetSnapshot) -> Int? {
+        if let identifier = snapshot.identifier, !later.parentIdentifiers.isEmpty {
+            return later.parentIdentifiers.firstIndex(of: identifier)
+        }
+        guard let path = snapshot.snapshotPath else { return nil }
+        return later.parentPaths.firstIndex { CataloguePathSet([$0]).contains(path) }
+    }
+
+    /// The nearest of the snapshot's parents that is a layer below `layer` and was not written to since.
+    private func provenParent(of snapshot: VHDSetSnapshot, below layer: Int, _ files: Files) -> Int? {
+        for (index, path) in snapshot.parentPaths.enumerated() {
+            guard case .layer(let parent)? = files[path], parent > layer else { continue }
+            if let identifier = snapshot.parentIdentifier(at: index) {
+                if layers[parent].identifier == identifier { return parent }
+            } else if let created = snapshot.created, layers[parent].modificationTime <= created.earliest {
+                return parent
+            }
+        }
+        return nil
+    }
+
+    private func problem(of snapshot: VHDSetSnapshot, _ files: Files) -> String {
+        guard let path = snapshot.snapshotPath else {
+            return "The snapshot is kept for reference only, and nothing proves what was written since."
+        }
+        return switch files[path] {
+        case .layer: "The snapshot's file was written to since, and nothing proves what was."
+        case .elsewhere: "The snapshot's file is not part of the disk's chain."
+        case .missing, nil: "The snapshot's file is not there, and nothing proves what was written since."
+        }
+    }
+}
