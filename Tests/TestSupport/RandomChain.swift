@@ -74,10 +74,11 @@ public struct RandomChain: Sendable {
         return generator.next() | 1
     }
 
-    /// For each sector of the leaf the eight bytes that it repeats; 0 where it reads as zeroes.
-    public func visibleWords() -> [UInt64] {
-        var words = [UInt64](repeating: 0, count: leaf.model.sectorCount)
-        for (height, layer) in layers.reversed().enumerated() {
+    /// For each sector of the disk whose leaf is the layer `index`, by default the chain's, the eight bytes that it repeats;
+    /// 0 where it reads as zeroes.
+    public func visibleWords(ofLayer index: Int = 0) -> [UInt64] {
+        var words = [UInt64](repeating: 0, count: layers[index].model.sectorCount)
+        for (height, layer) in layers[index...].reversed().enumerated() {
             for sector in 0..<min(words.count, layer.model.sectorCount) {
                 let code = layer.model.codes[sector]
                 if code == 0 { continue }
@@ -90,11 +91,13 @@ public struct RandomChain: Sendable {
         return words
     }
 
-    /// The first sector that `file`, the disk's bytes as another program reads them, has otherwise; nil where all agree.
-    public func firstDifference(in file: String) throws -> String? {
+    /// The first sector that `file`, the bytes of the disk whose leaf is the layer `index` as another program reads them, has
+    /// otherwise; nil where all agree.
+    public func firstDifference(in file: String, ofLayer index: Int = 0) throws -> String? {
         let raw = try RawFile(file)
-        guard raw.size == leaf.virtualSize else { return "\(raw.size) bytes instead of \(leaf.virtualSize)" }
-        let words = visibleWords()
+        let size = layers[index].virtualSize
+        guard raw.size == size else { return "\(raw.size) bytes instead of \(size)" }
+        let words = visibleWords(ofLayer: index)
         let sectorsPerPiece = (1 << 20) / sectorSize
         var first = 0
         while first < words.count {

@@ -24,7 +24,11 @@ enum VHDXBytes {
             var content: [UInt8] = []
             if codes[sectors].contains(LayerWalk.code(.data)) {
                 let word = try file.number(UInt64.self, at: table + UInt64(block + block / chunkRatio) * 8)
-                content = try file.read(at: word & ~0xF_FFFF, count: sectors.count * sectorSize)
+                // A block that may hold anything is read as zeroes.
+                content =
+                    word & 7 < 6
+                    ? [UInt8](repeating: 0, count: sectors.count * sectorSize)
+                    : try file.read(at: word & ~0xF_FFFF, count: sectors.count * sectorSize)
             }
             for sector in sectors {
                 switch codes[sector] {
@@ -41,6 +45,14 @@ enum VHDXBytes {
             }
         }
         return words
+    }
+
+    /// All bytes of files of a few mebibytes.
+    static func content(of paths: [String]) throws -> [[UInt8]] {
+        try paths.map {
+            let file = try RawFile($0)
+            return try file.read(at: 0, count: Int(file.size))
+        }
     }
 
     /// Copies a file of a few mebibytes.

@@ -17,7 +17,6 @@ struct VHDXBlockWriter {
         var sourceOffset: Int
     }
 
-    private static let blocksPerBatch = 1_024
     private static let zeroes = [UInt8](repeating: 0, count: 1 << 20)
 
     let geometry: VHDXGeometry
@@ -33,11 +32,11 @@ struct VHDXBlockWriter {
         geometry = structure.geometry
     }
 
-    /// Writes `count` bytes of the virtual disk from `offset`, both multiples of the sector and inside the disk.
-    mutating func write(_ source: Source, at offset: UInt64, count: UInt64) throws(ImageError) {
+    /// Writes `count` bytes of the virtual disk from `offset`, both multiples of the sector and inside the disk. What is
+    /// written is seen when `commit()` returns, and may be seen before.
+    mutating func stage(_ source: Source, at offset: UInt64, count: UInt64) throws(ImageError) {
         let end = offset + count
         var next = offset
-        var blockCount = 0
         while next < end {
             let block = next >> geometry.blockShift
             let start = block << geometry.blockShift
@@ -51,9 +50,13 @@ struct VHDXBlockWriter {
             )
             try prepare(part, from: source)
             next = partEnd
-            blockCount += 1
-            if blockCount % Self.blocksPerBatch == 0 || next == end { try pending.apply(to: storage) }
+            if pending.isFull { try commit() }
         }
+    }
+
+    /// Makes visible what was staged, and waits until the medium has all of it.
+    mutating func commit() throws(ImageError) {
+        try pending.apply(to: storage)
     }
 
     /// Writes the payload of one part, and notes what will make it visible.
@@ -85,7 +88,7 @@ struct VHDXBlockWriter {
                 pending.setEntry(VHDXBlockEntry(.fullyPresent, offset: entry.offset), at: fileOffset(ofEntry: index))
             } else {
                 let bits = try bitmapPlace(ofBlock: part.block)
-                try pending.setBits(VHDXBitRun(sectors(part.range), at: bits), in: storage)
+                pending.setBits(VHDXBitRun(sectors(part.range), at: bits))
             }
         case .notPresent where geometry.isDifferencing && !part.isWhole:
             let bits = try bitmapPlace(ofBlock: part.block)
@@ -136,8 +139,7 @@ struct VHDXBlockWriter {
         let chunk = block >> geometry.chunkRatioShift
         let index = geometry.entryIndex(ofBitmap: chunk)
         let place = fileOffset(ofEntry: index)
-        var entry: VHDXBlockEntry
-        if let new = pending.newBitmapEntry(at: place) { entry = new } else { entry = try self.entry(index) }
+        var entry = try entry(index)
         switch entry.state {
         case .fullyPresent:
             if let problem = structure.problem(withPlaceOf: entry, bitmapOfChunk: chunk, fileSize: storage.size) {
@@ -167,7 +169,9 @@ struct VHDXBlockWriter {
         structure.regions.blockTable.offset + index * 8
     }
 
+    /// The entry as it will be when what is pending was applied.
     private func entry(_ index: UInt64) throws(ImageError) -> VHDXBlockEntry {
+        if let new = pending.entry(at: fileOffset(ofEntry: index)) { return new }
         let bytes = try storage.bytes(at: fileOffset(ofEntry: index), count: 8)
         return VHDXBlockEntry(word: bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) })
     }

@@ -84,20 +84,29 @@ struct VHDXMetadataItem {
 extension VHDXParentLocator {
     /// The item with `values`, whose strings are all shorter than 32,768 UTF-16 units.
     static func encoded(_ values: [(key: String, value: String)]) -> [UInt8] {
+        encoded(values.map { (encoded($0.key), encoded($0.value)) })
+    }
+
+    /// The item with `values` as they stand in a file, each shorter than 64 KiB; there are at most 65,535.
+    static func encoded(_ values: [(key: [UInt8], value: [UInt8])]) -> [UInt8] {
         let table = headerLength + values.count * entryLength
         var encoded = LittleEndianBytes(count: table)
         encoded.set(typeID, at: 0)
-        encoded.set(UInt16(values.count), at: 18)
+        encoded.set(UInt16(truncatingIfNeeded: values.count), at: 18)
         var strings: [UInt8] = []
         for (index, pair) in values.enumerated() {
             let entry = headerLength + index * entryLength
-            for (field, text) in [pair.key, pair.value].enumerated() {
-                let units = text.utf16.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] }
-                encoded.set(UInt32(table + strings.count), at: entry + 4 * field)
-                encoded.set(UInt16(truncatingIfNeeded: units.count), at: entry + 8 + 2 * field)
-                strings += units
+            for (field, bytes) in [pair.key, pair.value].enumerated() {
+                encoded.set(UInt32(truncatingIfNeeded: table + strings.count), at: entry + 4 * field)
+                encoded.set(UInt16(truncatingIfNeeded: bytes.count), at: entry + 8 + 2 * field)
+                strings += bytes
             }
         }
         return encoded.bytes + strings
+    }
+
+    /// A string as it stands in the item.
+    static func encoded(_ text: String) -> [UInt8] {
+        text.utf16.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] }
     }
 }

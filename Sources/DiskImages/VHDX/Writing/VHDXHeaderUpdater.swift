@@ -1,14 +1,18 @@
 /// Gives the headers new identities before the first modification after an opening ([MS-VHDX] 2.2.2.1).
 struct VHDXHeaderUpdater {
     private var current: VHDXCurrentHeader
+    private let dataWriteGUID: GUID
     private var isDone = false
 
-    init(current: VHDXCurrentHeader) {
+    /// - Parameter dataWriteGUID: the identity that the content has from the first change on: a new one, unless the disk's
+    ///   user does not see what changes.
+    init(current: VHDXCurrentHeader, dataWriteGUID: GUID = .random()) {
         self.current = current
+        self.dataWriteGUID = dataWriteGUID
     }
 
-    /// Writes both headers, the one that is not current first, with a new FileWriteGuid and, for what follows changes what
-    /// the disk's user sees, a new DataWriteGuid. Does nothing after the first time.
+    /// Writes both headers, the one that is not current first, with a new FileWriteGuid and the DataWriteGuid. Does nothing
+    /// after the first time.
     mutating func updateOnce(in storage: any ImageStorage, path: String) throws(ImageError) {
         guard !isDone else { return }
         var header = current.header
@@ -17,7 +21,7 @@ struct VHDXHeaderUpdater {
             throw ImageError(.unsupported, "The header's sequence number cannot be counted up any more.", path: path)
         }
         header.fileWriteGUID = .random()
-        header.dataWriteGUID = .random()
+        header.dataWriteGUID = dataWriteGUID
         for _ in 0..<2 {
             header.sequenceNumber += 1
             let slot = 1 - current.slot

@@ -35,43 +35,42 @@ struct VHDXBitRun {
 
 /// What makes payload visible that was written: kept until the payload is on the medium.
 struct VHDXPendingChanges {
-    private struct Entry {
-        var place: UInt64
-        var entry: VHDXBlockEntry
-    }
+    private static let maximumEntryCount = 1_024
+    private static let maximumRunCount = 65_536
 
-    private var bytes: [(place: UInt64, bytes: [UInt8])] = []
-    private var newBitmapEntries: [Entry] = []
-    private var entries: [Entry] = []
+    private var runs: [VHDXBitRun] = []
+    /// By their places in the file.
+    private var newBitmapEntries: [UInt64: VHDXBlockEntry] = [:]
+    private var entries: [UInt64: VHDXBlockEntry] = [:]
+
+    /// Whether it is time to apply what is kept.
+    var isFull: Bool { entries.count >= Self.maximumEntryCount || runs.count >= Self.maximumRunCount }
 
     /// Sets the bits of a block that is partially present. The other bits stay as they are.
-    mutating func setBits(_ run: VHDXBitRun, in storage: any ImageStorage) throws(ImageError) {
-        let first = run.sectors.lowerBound / 8
-        let place = run.place + first
-        var old = try storage.bytes(at: place, count: Int((run.sectors.upperBound + 7) / 8 - first))
-        run.set(in: &old, from: first * 8)
-        bytes.append((place, old))
+    mutating func setBits(_ run: VHDXBitRun) {
+        runs.append(run)
     }
 
     /// The entry of a payload block.
     mutating func setEntry(_ entry: VHDXBlockEntry, at place: UInt64) {
-        entries.append(Entry(place: place, entry: entry))
+        entries[place] = entry
     }
 
     /// The entry of a sector bitmap block that was just made.
     mutating func setNewBitmapEntry(_ entry: VHDXBlockEntry, at place: UInt64) {
-        newBitmapEntries.append(Entry(place: place, entry: entry))
+        newBitmapEntries[place] = entry
     }
 
-    func newBitmapEntry(at place: UInt64) -> VHDXBlockEntry? {
-        newBitmapEntries.first { $0.place == place }?.entry
+    /// What the entry at `place` of the file is going to be; nil for one that does not change.
+    func entry(at place: UInt64) -> VHDXBlockEntry? {
+        entries[place] ?? newBitmapEntries[place]
     }
 
     /// Makes everything visible, in the order that `VHDXWriter` describes, and waits for the medium.
     mutating func apply(to storage: any ImageStorage) throws(ImageError) {
         try storage.synchronize()
-        if !bytes.isEmpty || !newBitmapEntries.isEmpty {
-            for change in bytes { try storage.write(change.bytes, at: change.place) }
+        if !runs.isEmpty || !newBitmapEntries.isEmpty {
+            try writeBits(to: storage)
             try write(newBitmapEntries, to: storage)
             try storage.synchronize()
         }
@@ -79,22 +78,39 @@ struct VHDXPendingChanges {
             try write(entries, to: storage)
             try storage.synchronize()
         }
-        bytes.removeAll(keepingCapacity: true)
+        runs.removeAll(keepingCapacity: true)
         newBitmapEntries.removeAll(keepingCapacity: true)
         entries.removeAll(keepingCapacity: true)
     }
 
+    /// Runs of one block that follow each other are written at once: at most 64 KiB, the bits of the largest block.
+    private func writeBits(to storage: any ImageStorage) throws(ImageError) {
+        var rest = runs[...]
+        while let first = rest.first {
+            let same = rest.prefix { $0.place == first.place }
+            rest = rest.dropFirst(same.count)
+            let start = (same.map(\.sectors.lowerBound).min() ?? 0) / 8
+            let end = ((same.map(\.sectors.upperBound).max() ?? 0) + 7) / 8
+            var bytes = try storage.bytes(at: first.place + start, count: Int(end - start))
+            for run in same { run.set(in: &bytes, from: start * 8) }
+            try storage.write(bytes, at: first.place + start)
+        }
+    }
+
     /// Entries that stand one behind the other in the file are written at once.
-    private func write(_ entries: [Entry], to storage: any ImageStorage) throws(ImageError) {
+    private func write(
+        _ entries: [UInt64: VHDXBlockEntry],
+        to storage: any ImageStorage
+    ) throws(ImageError) {
         var run: [UInt8] = []
         var start: UInt64 = 0
-        for entry in entries {
-            if start + UInt64(run.count) != entry.place, !run.isEmpty {
+        for (place, entry) in entries.sorted(by: { $0.key < $1.key }) {
+            if start + UInt64(run.count) != place, !run.isEmpty {
                 try storage.write(run, at: start)
                 run.removeAll(keepingCapacity: true)
             }
-            if run.isEmpty { start = entry.place }
-            for byte in UInt64(0)..<8 { run.append(UInt8(truncatingIfNeeded: entry.entry.word >> (byte * 8))) }
+            if run.isEmpty { start = place }
+            for byte in UInt64(0)..<8 { run.append(UInt8(truncatingIfNeeded: entry.word >> (byte * 8))) }
         }
         if !run.isEmpty { try storage.write(run, at: start) }
     }

@@ -25,6 +25,7 @@ public final class VHDXWriter: ImageWriter {
     private let path: String
     private var updater: VHDXHeaderUpdater
     private var blocks: VHDXBlockWriter
+    private var hasStaged = false
     private var hasFailed = false
 
     /// Opens the image for writing, and locks it until the writer goes.
@@ -51,10 +52,16 @@ public final class VHDXWriter: ImageWriter {
         self.init(storage: storage, path: path, structure: image.structure)
     }
 
-    init(storage: any ImageStorage, path: String, structure: VHDXStructure) {
+    /// - Parameter identifier: the DataWriteGuid that the image has from the first change on.
+    init(
+        storage: any ImageStorage,
+        path: String,
+        structure: VHDXStructure,
+        identifier: GUID = .random()
+    ) {
         self.storage = storage
         self.path = path
-        updater = VHDXHeaderUpdater(current: structure.current)
+        updater = VHDXHeaderUpdater(current: structure.current, dataWriteGUID: identifier)
         blocks = VHDXBlockWriter(storage: storage, path: path, structure: structure)
     }
 
@@ -72,10 +79,9 @@ public final class VHDXWriter: ImageWriter {
         try check(offset: offset, count: UInt64(bytes.byteCount), path: path)
         guard bytes.byteCount > 0 else { return }
         try bytes.withUnsafeBytes { (buffer) throws(ImageError) in
-            try change { () throws(ImageError) in
-                try blocks.write(.bytes(buffer), at: offset, count: UInt64(buffer.count))
-            }
+            try stage(buffer, at: offset)
         }
+        try commit()
     }
 
     /// Makes `count` bytes of the virtual disk at `offset` read as zeroes. When this returns, they do, on the medium.
@@ -86,7 +92,35 @@ public final class VHDXWriter: ImageWriter {
     public func writeZeroes(at offset: UInt64, count: UInt64) throws(ImageError) {
         try check(offset: offset, count: count, path: path)
         guard count > 0 else { return }
-        try change { () throws(ImageError) in try blocks.write(.zeroes, at: offset, count: count) }
+        try stageZeroes(at: offset, count: count)
+        try commit()
+    }
+
+    /// Writes `bytes` to the virtual disk at `offset`, as `write(_:at:)` does; but the medium need not have them before
+    /// `commit()` returns, so that it is waited for less often where many pieces are written.
+    func stage(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(ImageError) {
+        try check(offset: offset, count: UInt64(bytes.count), path: path)
+        try change { () throws(ImageError) in
+            hasStaged = true
+            try blocks.stage(.bytes(bytes), at: offset, count: UInt64(bytes.count))
+        }
+    }
+
+    /// As above, for zeroes.
+    func stageZeroes(at offset: UInt64, count: UInt64) throws(ImageError) {
+        try check(offset: offset, count: count, path: path)
+        try change { () throws(ImageError) in
+            hasStaged = true
+            try blocks.stage(.zeroes, at: offset, count: count)
+        }
+    }
+
+    /// Waits until the medium has everything that was staged, and all of it is seen. Where nothing was, the file stays as it
+    /// is.
+    func commit() throws(ImageError) {
+        guard hasStaged else { return }
+        try change { () throws(ImageError) in try blocks.commit() }
+        hasStaged = false
     }
 
     /// Runs `body` after the headers say that something changes.

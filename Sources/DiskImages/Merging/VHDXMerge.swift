@@ -1,0 +1,63 @@
+/// Merges a VHDX file into its parent, in the order that `ImageMerge` promises:
+///
+/// 1. A new DataWriteGuid is chosen for the parent, and the child accepts it beside the one that the parent has.
+/// 2. The parent gets it, in both headers.
+/// 3. The sectors are copied, as `VHDXWriter` writes.
+struct VHDXMerge {
+    private let child: VHDXImage
+    private let childStorage: any ImageStorage
+    private let parent: VHDXImage
+    private let parentStorage: any ImageStorage
+
+    /// - Parameters:
+    ///   - childStorage: the same file as `child`, open for writing; so `parentStorage` for `parent`.
+    ///   - parent: the parent of `child`, which was found by its identity.
+    init(
+        child: VHDXImage,
+        childStorage: any ImageStorage,
+        parent: VHDXImage,
+        parentStorage: any ImageStorage
+    ) {
+        self.child = child
+        self.childStorage = childStorage
+        self.parent = parent
+        self.parentStorage = parentStorage
+    }
+
+    func run() throws(ImageError) {
+        try checkFit()
+        for image in [child, parent] {
+            // Damage is found before anything changes, and not half way.
+            if let problem = try VHDXBlockCheck(image).problems(limit: 1).first { throw problem }
+        }
+        // The parent has all of it, and keeps its identity.
+        guard try !MergeCopy.isEmpty(child) else { return }
+        let identifier = GUID.random()
+        try VHDXParentUpdate(image: child, storage: childStorage)
+            .accept(identifier, besides: parent.structure.current.header.dataWriteGUID)
+        let writer = VHDXWriter(
+            storage: parentStorage,
+            path: parent.file.path,
+            structure: parent.structure,
+            identifier: identifier
+        )
+        var copy = MergeCopy(map: child, source: try VHDXSectorData(child), target: writer)
+        try copy.run()
+    }
+
+    private func checkFit() throws(ImageError) {
+        for image in [child, parent] where image.structure.current.header.logGUID != .zero {
+            throw image.file.error(
+                .unsupported,
+                "The file was not closed properly, and its log must be replayed before a merge: repair it first."
+            )
+        }
+        guard child.size == parent.size else {
+            throw child.file.error(
+                .invalidParameter,
+                "The disk has \(child.size) bytes and its parent \(parent.size): "
+                    + "a merge needs a parent of the same size, and does not change it."
+            )
+        }
+    }
+}

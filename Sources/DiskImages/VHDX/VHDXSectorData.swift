@@ -1,0 +1,49 @@
+/// The bytes that a VHDX file itself holds of its virtual disk.
+final class VHDXSectorData: SectorData {
+    private let file: ImageFile
+    private let structure: VHDXStructure
+    private let geometry: VHDXGeometry
+    private var blockTable: VHDXBlockTable
+
+    /// - Parameter image: a file whose log is empty.
+    init(_ image: VHDXImage) throws(ImageError) {
+        file = image.file
+        structure = image.structure
+        geometry = image.structure.geometry
+        blockTable = try VHDXBlockTable(file: file, region: structure.regions.blockTable, geometry: geometry)
+    }
+
+    /// Blocks that may hold anything, and those that are not in the file, are read as zeroes.
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {
+        var done = 0
+        while done < buffer.count {
+            let place = offset + UInt64(done)
+            let block = place >> geometry.blockShift
+            let inBlock = place & (geometry.blockSize - 1)
+            let count = Int(min(UInt64(buffer.count - done), geometry.blockSize - inBlock))
+            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
+            let index = geometry.entryIndex(ofBlock: block)
+            let entry = try blockTable.entry(index)
+            switch entry.state {
+            case .fullyPresent, .partiallyPresent:
+                if let problem = structure.problem(withPlaceOf: entry, block: block, fileSize: file.size) {
+                    throw file.corrupt(
+                        problem,
+                        at: blockTable.fileOffset(ofEntry: index),
+                        detailCode: VHDXDetailCode.blockTableCorrupt
+                    )
+                }
+                try file.read(at: entry.offset + inBlock, into: part)
+            case .notPresent, .undefined, .zero, .unmapped:
+                part.initializeMemory(as: UInt8.self, repeating: 0)
+            case nil:
+                throw file.corrupt(
+                    "The state of payload block \(block) does not exist.",
+                    at: blockTable.fileOffset(ofEntry: index),
+                    detailCode: VHDXDetailCode.blockTableCorrupt
+                )
+            }
+            done += count
+        }
+    }
+}
