@@ -1,27 +1,30 @@
 public import DiskImages
 
-/// Asks one layer for what it holds, from its start to its end.
+/// Asks one layer, or another map of sectors, for what it holds, from its start to its end.
 public enum LayerWalk {
     public struct BadExtent: Error, CustomStringConvertible {
         public let description: String
     }
 
     /// Each sector's content, as a number that `code(_:)` gives. Checks on the way that every extent keeps to the rules of
-    /// `DiskImage`.
-    public static func codes(of image: any DiskImage) throws -> [UInt8] {
-        let size = image.description.virtualSize
-        let sector = UInt64(image.description.logicalSectorSize)
+    /// `SectorMap`.
+    ///
+    /// - Parameter windows: where given, the limits of the questions: each is asked up to the next of them.
+    public static func codes(of image: any SectorMap, windows: [UInt64] = []) throws -> [UInt8] {
+        let size = image.size
+        let sector = UInt64(image.sectorSize)
         var codes = [UInt8](repeating: 0xFF, count: Int(size / sector))
         var mask = SectorMask()
         var offset: UInt64 = 0
         while offset < size {
-            let extent = try image.extent(at: offset, limit: size, into: &mask)
+            let limit = windows.first { $0 > offset && $0 < size } ?? size
+            let extent = try image.extent(at: offset, limit: limit, into: &mask)
             let (end, content): (UInt64, SectorContent?) =
                 switch extent {
                 case .uniform(let content, let end): (end, content)
                 case .mixed(let end): (end, nil)
                 }
-            guard end > offset, end <= size, end == size || end % (64 * sector) == 0 else {
+            guard end > offset, end <= limit, end == size || end % (64 * sector) == 0 else {
                 throw BadExtent(description: "extent \(extent) at \(offset) of a disk of \(size)")
             }
             let first = Int(offset / sector)
@@ -36,8 +39,15 @@ public enum LayerWalk {
                 }
                 for word in 0..<(count + 63) / 64 {
                     let bits = mask.words[word]
+                    let zeroBits = mask.hasZeroes ? mask.zeroWords[word] : 0
+                    guard bits & zeroBits == 0 else {
+                        throw BadExtent(description: "a sector that is data and unmapped behind \(offset)")
+                    }
                     for bit in 0..<min(64, count - word * 64) {
-                        codes[first + word * 64 + bit] = code(bits >> UInt64(bit) & 1 == 1 ? .data : .absent)
+                        let content: SectorContent =
+                            bits >> UInt64(bit) & 1 == 1
+                            ? .data : zeroBits >> UInt64(bit) & 1 == 1 ? .unmapped : .absent
+                        codes[first + word * 64 + bit] = code(content)
                     }
                 }
             }

@@ -11,6 +11,9 @@ struct FormatMarks {
     var hasVHDMark = false
     /// "QFI\xFB" at the file's start.
     var hasQcow2Mark = false
+    /// A version and a cluster size where a qcow2 header has them, or a first part of the mark in a file that is too short
+    /// for all of it: what is left of a qcow2 file whose start is damaged.
+    var hasOtherQcow2Mark = false
     /// A brace or a bracket as the first thing that is not white space, perhaps behind a byte order mark.
     var looksLikeJSON = false
 
@@ -26,6 +29,11 @@ struct FormatMarks {
         }
         marks.hasVHDXIdentifier = start.starts(with: "vhdxfile".utf8)
         marks.hasQcow2Mark = number(UInt32.self, in: start, at: 0) == qcow2
+        if let version = number(UInt32.self, in: start, at: 4), let bits = number(UInt32.self, in: start, at: 20) {
+            marks.hasOtherQcow2Mark = (2...3).contains(version) && Qcow2Format.clusterBits.contains(bits)
+        } else if file.size < 4 {
+            marks.hasOtherQcow2Mark = !start.isEmpty && [0x51, 0x46, 0x49].starts(with: start)
+        }
         marks.hasVHDMark =
             number(UInt64.self, in: start, at: 0) == cookie || number(UInt64.self, in: start, at: 512) == sparseCookie
         if file.size >= 512 {

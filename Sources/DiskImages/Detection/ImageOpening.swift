@@ -35,14 +35,14 @@ extension ImageFile {
             guard marks.hasVHDMark else { throw notWhatItsNameSays("a VHD file") }
             return try VHDImage(self)
         case .qcow2:
-            guard marks.hasQcow2Mark else { throw notWhatItsNameSays("a qcow2 file") }
-            throw notReadYet("qcow2 files")
+            guard marks.hasQcow2Mark || marks.hasOtherQcow2Mark else { throw notWhatItsNameSays("a qcow2 file") }
+            return try Qcow2Image(self, in: files)
         case .vhdset:
             guard marks.looksLikeJSON else { throw notWhatItsNameSays("the catalogue of a VHD Set") }
             throw error(.unsupported, "This is the catalogue of a VHD Set and no image: name one of the set's files.")
         case .raw, nil:
             if marks.hasVHDXIdentifier { return try VHDXImage(self) }
-            if marks.hasQcow2Mark { throw notReadYet("qcow2 files") }
+            if marks.hasQcow2Mark { return try Qcow2Image(self, in: files) }
             if marks.hasVHDMark { return try VHDImage(self) }
             throw error(.notADisk, "Neither the name nor the content is that of a disk image.")
         }
@@ -50,10 +50,6 @@ extension ImageFile {
 
     private func notWhatItsNameSays(_ what: String) -> ImageError {
         error(.notADisk, "This should be \(what), and its content is something else.")
-    }
-
-    private func notReadYet(_ what: String) -> ImageError {
-        error(.unsupported, "This version of the program does not read \(what).")
     }
 }
 

@@ -1,0 +1,63 @@
+/// What changed in the file between two states of the disk, both of which are still in it.
+///
+/// A cluster that a snapshot refers to is never written over: what is written later goes elsewhere. So a cluster whose entry
+/// is the same in both states is unchanged, and so are all clusters of an L2 table that both share, which is not even read.
+/// The others are as the later state has them, and are told whole: less of them may differ.
+final class Qcow2ComparisonMap: SectorMap {
+    private var source: Qcow2Comparison
+    private let file: ImageFile
+
+    init(earlier: Qcow2ClusterTables, later: Qcow2ClusterTables, hasBackingFile: Bool) {
+        source = Qcow2Comparison(earlier: earlier, later: later, hasBackingFile: hasBackingFile)
+        file = later.file
+    }
+
+    var size: UInt64 { source.geometry.virtualSize }
+    var sectorSize: UInt32 { 512 }
+    var granularity: UInt64 { 1 << source.geometry.unitBits }
+
+    func extent(
+        at offset: UInt64,
+        limit: UInt64,
+        into mask: inout SectorMask
+    ) throws(ImageError) -> LayerExtent {
+        let limit = try file.checkedLimit(offset: offset, limit: limit, size: size)
+        return try source.extent(at: offset, limit: limit, into: &mask)
+    }
+}
+
+/// The clusters that differ between two states. The earlier disk may be shorter: what lies beyond its end was not there.
+private struct Qcow2Comparison: Qcow2ClusterSource {
+    var earlier: Qcow2ClusterTables
+    var later: Qcow2ClusterTables
+    let hasBackingFile: Bool
+
+    var geometry: Qcow2Geometry { later.rules.geometry }
+
+    mutating func load(_ index: UInt64) throws(ImageError) -> Qcow2Stretch {
+        let table = index >> geometry.l2Bits
+        if try earlier.l2Offset(table) == later.l2Offset(table), isInBoth(table) {
+            var next = table + 1
+            while let offset = later.loadedL2Offset(next), offset == earlier.loadedL2Offset(next), isInBoth(next) {
+                next += 1
+            }
+            return .uniform(.absent, end: next << geometry.l2Bits)
+        }
+        return .ready(end: min(try earlier.load(index), try later.load(index)))
+    }
+
+    /// Whether all that an L1 entry stands for was there in the earlier state. What lies behind the end of a disk can be the
+    /// state of a virtual machine.
+    private func isInBoth(_ table: UInt64) -> Bool {
+        min(table + 1 << geometry.l2Bits, geometry.clusterCount) <= earlier.rules.geometry.clusterCount
+    }
+
+    func content(ofCluster index: UInt64) -> Qcow2Content? {
+        guard let new = later.cluster(index), let old = earlier.cluster(index) else { return nil }
+        return new.changes(since: old, hasBackingFile: hasBackingFile)
+    }
+
+    func damage(ofCluster index: UInt64) -> ImageError {
+        later.damage(of: index) ?? earlier.damage(of: index) ?? later.file.corrupt("Cluster \(index) is damaged.")
+    }
+}
