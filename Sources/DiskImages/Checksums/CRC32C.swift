@@ -29,19 +29,20 @@ struct CRC32C {
             guard let table = tables.baseAddress else { return start }
             var crc = start
             var index = 0
-            // Every look-up is below 2,048: eight tables of 256 entries, indexed by a table's number and a byte.
-            while bytes.count - index >= 8 {
+            // Every look-up is below 2,048: eight tables of 256 entries, indexed by a table's number and a byte. The index
+            // never exceeds the count, so that no sum can overflow and none is checked.
+            while bytes.count &- index >= 8 {
                 let low = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: index, as: UInt32.self)) ^ crc
-                let high = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: index + 4, as: UInt32.self))
-                crc = table[1_792 + Int(low & 0xFF)] ^ table[1_536 + Int(low >> 8 & 0xFF)]
-                crc ^= table[1_280 + Int(low >> 16 & 0xFF)] ^ table[1_024 + Int(low >> 24)]
-                crc ^= table[768 + Int(high & 0xFF)] ^ table[512 + Int(high >> 8 & 0xFF)]
-                crc ^= table[256 + Int(high >> 16 & 0xFF)] ^ table[Int(high >> 24)]
-                index += 8
+                let high = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: index &+ 4, as: UInt32.self))
+                crc = table[1_792 &+ Int(low & 0xFF)] ^ table[1_536 &+ Int(low >> 8 & 0xFF)]
+                crc ^= table[1_280 &+ Int(low >> 16 & 0xFF)] ^ table[1_024 &+ Int(low >> 24)]
+                crc ^= table[768 &+ Int(high & 0xFF)] ^ table[512 &+ Int(high >> 8 & 0xFF)]
+                crc ^= table[256 &+ Int(high >> 16 & 0xFF)] ^ table[Int(high >> 24)]
+                index &+= 8
             }
             while index < bytes.count {
                 crc = crc >> 8 ^ table[Int((crc ^ UInt32(bytes[index])) & 0xFF)]
-                index += 1
+                index &+= 1
             }
             return crc
         }
