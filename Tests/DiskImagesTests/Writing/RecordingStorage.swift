@@ -10,13 +10,39 @@ final class RecordingStorage: ImageStorage {
         case synchronize
     }
 
-    private let storage: FileStorage
-    private(set) var operations: [Operation] = []
-    /// How many more operations succeed; nil for all.
-    var remaining: Int?
+    /// What is done to several files, in one order.
+    final class Journal {
+        private(set) var entries: [(file: Int, operation: Operation)] = []
+        /// How many more operations succeed; nil for all.
+        var remaining: Int?
 
-    init(_ path: String) throws(ImageError) {
+        fileprivate func record(_ operation: Operation, file: Int) throws(ImageError) {
+            if let remaining {
+                guard remaining > 0 else { throw ImageError(.writeFailed, "The medium is full.", path: "") }
+                self.remaining = remaining - 1
+            }
+            entries.append((file, operation))
+        }
+    }
+
+    private let storage: FileStorage
+    private let journal: Journal
+    private let number: Int
+
+    /// What was done to this file.
+    var operations: [Operation] { journal.entries.filter { $0.file == number }.map(\.operation) }
+
+    /// How many more operations succeed, of all files of the journal; nil for all.
+    var remaining: Int? {
+        get { journal.remaining }
+        set { journal.remaining = newValue }
+    }
+
+    /// - Parameter number: what stands for this file in `journal`.
+    init(_ path: String, journal: Journal = Journal(), number: Int = 0) throws(ImageError) {
         storage = try FileStorage.open(path, isDurable: false)
+        self.journal = journal
+        self.number = number
     }
 
     var size: UInt64 { storage.size }
@@ -28,25 +54,16 @@ final class RecordingStorage: ImageStorage {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(ImageError) {
-        try count()
-        operations.append(.write(Array(bytes), offset: offset))
+        try journal.record(.write(Array(bytes), offset: offset), file: number)
         try storage.write(bytes, at: offset)
     }
 
     func grow(to size: UInt64) throws(ImageError) {
-        try count()
-        operations.append(.grow(size))
+        try journal.record(.grow(size), file: number)
         try storage.grow(to: size)
     }
 
     func synchronize() throws(ImageError) {
-        try count()
-        operations.append(.synchronize)
-    }
-
-    private func count() throws(ImageError) {
-        guard let remaining else { return }
-        guard remaining > 0 else { throw ImageError(.writeFailed, "The medium is full.", path: "") }
-        self.remaining = remaining - 1
+        try journal.record(.synchronize, file: number)
     }
 }
