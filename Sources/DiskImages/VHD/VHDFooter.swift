@@ -16,7 +16,7 @@ struct VHDFooter: Equatable {
         case footer(VHDFooter)
     }
 
-    private static let checksumField = 64
+    static let checksumField = 64
 
     /// All of it, the reserved fields included, in 512 bytes; a shorter one is filled up with a zero.
     private(set) var bytes: [UInt8]
@@ -57,7 +57,7 @@ struct VHDFooter: Equatable {
         return .footer(try VHDFooter(padded))
     }
 
-    private init(_ bytes: [UInt8]) throws(OutOfBounds) {
+    init(_ bytes: [UInt8]) throws(OutOfBounds) {
         self.bytes = bytes
         let span = bytes.span.bytes
         features = try span.bigEndian(UInt32.self, at: 8)

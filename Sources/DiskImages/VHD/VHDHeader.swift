@@ -3,9 +3,9 @@ internal import ByteReading
 /// The dynamic disk header of a VHD file ("Dynamic Disk Header Format"): how a disk that is not fixed is cut into blocks,
 /// and who its parent is.
 struct VHDHeader {
-    private static let checksumField = 36
+    static let checksumField = 36
     private static let locatorCount = 8
-    private static let locatorStart = 576
+    static let locatorStart = 576
     private static let locatorLength = 24
 
     struct Locator {

@@ -60,6 +60,8 @@ public enum ImageWriting {
         switch try file.openImage(in: LocalFiles()) {
         case let image as VHDXImage:
             return try VHDXWriter(checking: image, storage: storage, path: path)
+        case let image as VHDImage:
+            return try VHDWriter(checking: image, storage: storage, path: path)
         default:
             throw file.error(.unsupported, "This version of the program does not write to disks of this format.")
         }

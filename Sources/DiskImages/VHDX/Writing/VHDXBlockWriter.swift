@@ -1,11 +1,5 @@
 /// Changes blocks, their bits and their entries, in the order that `VHDXWriter` describes.
 struct VHDXBlockWriter {
-    enum Source {
-        /// As many bytes as are written in all.
-        case bytes(UnsafeRawBufferPointer)
-        case zeroes
-    }
-
     /// What of one block is written.
     private struct Part {
         var block: UInt64
@@ -16,8 +10,6 @@ struct VHDXBlockWriter {
         /// Where its bytes begin in the source.
         var sourceOffset: Int
     }
-
-    private static let zeroes = [UInt8](repeating: 0, count: 1 << 20)
 
     let geometry: VHDXGeometry
     private let storage: any ImageStorage
@@ -34,7 +26,7 @@ struct VHDXBlockWriter {
 
     /// Writes `count` bytes of the virtual disk from `offset`, both multiples of the sector and inside the disk. What is
     /// written is seen when `commit()` returns, and may be seen before.
-    mutating func stage(_ source: Source, at offset: UInt64, count: UInt64) throws(ImageError) {
+    mutating func stage(_ source: WriteSource, at offset: UInt64, count: UInt64) throws(ImageError) {
         let end = offset + count
         var next = offset
         while next < end {
@@ -60,7 +52,7 @@ struct VHDXBlockWriter {
     }
 
     /// Writes the payload of one part, and notes what will make it visible.
-    private mutating func prepare(_ part: Part, from source: Source) throws(ImageError) {
+    private mutating func prepare(_ part: Part, from source: WriteSource) throws(ImageError) {
         let index = geometry.entryIndex(ofBlock: part.block)
         let entry = try entry(index)
         guard let state = entry.state else {
@@ -108,7 +100,7 @@ struct VHDXBlockWriter {
 
     private func writePayload(
         _ part: Part,
-        from source: Source,
+        from source: WriteSource,
         toBlockAt offset: UInt64,
         isNew: Bool = false
     ) throws(ImageError) {
@@ -119,14 +111,7 @@ struct VHDXBlockWriter {
             try storage.write(piece, at: offset + part.range.lowerBound)
         case .zeroes:
             guard !isNew else { return }
-            var next = part.range.lowerBound
-            while next < part.range.upperBound {
-                let count = min(part.range.upperBound - next, UInt64(Self.zeroes.count))
-                try Self.zeroes.span.withUnsafeBytes { (buffer) throws(ImageError) in
-                    try storage.write(UnsafeRawBufferPointer(rebasing: buffer[..<Int(count)]), at: offset + next)
-                }
-                next += count
-            }
+            try storage.writeZeroes(at: offset + part.range.lowerBound, count: UInt64(part.range.count))
         }
     }
 

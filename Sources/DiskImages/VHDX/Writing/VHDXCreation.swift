@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// A VHDX file that does not exist yet.
 ///
 /// The new file has an empty log of 1 MiB, the metadata, and a block allocation table in which no block is present.
@@ -52,10 +50,7 @@ public struct VHDXCreation: Sendable {
     /// - Throws: `alreadyExists`, `invalidParameter`, `fileNotFound` where the folder does not exist, `accessDenied`,
     ///   `writeFailed`; and what opening the parent throws.
     public func create(at path: String, isDurable: Bool = true) throws(ImageError) {
-        let claim = NameClaim.format(of: path)
-        guard claim == .vhdx || claim == nil, !NameClaim.isVHDSet(path) else {
-            throw ImageError(.invalidParameter, "By its name the file would not be a VHDX file.", path: path)
-        }
+        try NewImageFile.checkName(path, isThatOf: .vhdx, "a VHDX file")
         guard VHDXFormat.blockSizes.contains(blockSize), blockSize.nonzeroBitCount == 1 else {
             throw ImageError(
                 .invalidParameter,
@@ -64,13 +59,8 @@ public struct VHDXCreation: Sendable {
             )
         }
         let layout = try layout(of: path)
-        let storage = try FileStorage.create(path, isDurable: isDurable)
-        do throws(ImageError) {
+        try NewImageFile.create(path, isDurable: isDurable) { (storage) throws(ImageError) in
             try layout.write(to: storage)
-            if isDurable { try Self.synchronizeFolder(of: path) }
-        } catch {
-            unlink(path)
-            throw error
         }
     }
 
@@ -92,10 +82,7 @@ public struct VHDXCreation: Sendable {
                 physicalSectorSize: 4_096
             )
         case .differencing(let parent, let virtualSize):
-            // Before the parent is looked at: the more telling error.
-            guard access(path, F_OK) != 0 else {
-                throw ImageError(.alreadyExists, "There is already a file of this name.", path: path)
-            }
+            try NewImageFile.checkIsFree(path)
             guard let image = try LocalFiles().open(parent).openImage(in: LocalFiles()) as? VHDXImage else {
                 throw ImageError(.unsupported, "The parent of a VHDX file must be a VHDX file.", path: parent)
             }
@@ -126,17 +113,6 @@ public struct VHDXCreation: Sendable {
             )
         }
         return size
-    }
-
-    /// Makes the new name as durable as the file.
-    private static func synchronizeFolder(of path: String) throws(ImageError) {
-        let descriptor = open(PathParts.folder(of: path) ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw ImageError.opening(path, failedWith: errno) }
-        defer { close(descriptor) }
-        // Some file systems cannot do this for a folder; they say EINVAL, and there is nothing else to do.
-        guard fsync(descriptor) == 0 || errno == EINVAL else {
-            throw ImageError(.writeFailed, "The folder cannot be written: \(systemMessage(errno)).", path: path)
-        }
     }
 }
 

@@ -1,0 +1,197 @@
+internal import ByteReading
+
+/// Changes blocks, their bitmaps and their entries, in the order that `VHDWriter` describes.
+struct VHDBlockWriter {
+    /// What of one block is written.
+    private struct Part {
+        var block: UInt64
+        /// From the start of the block, in bytes.
+        var range: Range<UInt64>
+        /// Where its bytes begin in the source.
+        var sourceOffset: Int
+        /// The sector of the file where the block's bitmap begins; nil where there is no block yet.
+        var entry: UInt32?
+    }
+
+    private static let blocksPerBatch = 1_024
+    /// In bytes: what the data of a new block begins at a multiple of, as Windows does it for media with sectors of 4 KiB.
+    private static let dataAlignment: UInt64 = 4_096
+
+    private let storage: any ImageStorage
+    private let path: String
+    private let dynamic: VHDStructure.Dynamic
+    private var geometry: VHDGeometry { dynamic.geometry }
+    /// What makes payload visible that was written: kept until the payload is on the medium.
+    private var pending: [(place: UInt64, bytes: [UInt8])] = []
+
+    init(storage: any ImageStorage, path: String, dynamic: VHDStructure.Dynamic) {
+        self.storage = storage
+        self.path = path
+        self.dynamic = dynamic
+    }
+
+    /// Writes `count` bytes of the virtual disk from `offset`, both multiples of the sector and inside the disk.
+    mutating func write(
+        _ source: WriteSource,
+        at offset: UInt64,
+        count: UInt64,
+        footers: inout VHDFooterUpdater
+    ) throws(ImageError) {
+        let end = offset + count
+        var next = offset
+        var batch: [Part] = []
+        while next < end {
+            let block = next >> geometry.blockShift
+            let start = block << geometry.blockShift
+            let partEnd = min(end, start + geometry.blockSize)
+            batch.append(
+                Part(
+                    block: block,
+                    range: next - start..<partEnd - start,
+                    sourceOffset: Int(next - offset),
+                    entry: try entry(block, footers: footers)
+                )
+            )
+            next = partEnd
+            if batch.count == Self.blocksPerBatch || next == end {
+                try write(batch, from: source, footers: &footers)
+                batch.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+
+    private mutating func write(
+        _ batch: [Part],
+        from source: WriteSource,
+        footers: inout VHDFooterUpdater
+    ) throws(ImageError) {
+        // What is absent in a disk without a parent reads as zeroes already.
+        let leavesAbsent = source.isZeroes && !geometry.isDifferencing
+        var places = try makeRoom(for: leavesAbsent ? 0 : batch.count { $0.entry == nil }, footers: &footers)[...]
+        for part in batch {
+            if let entry = part.entry {
+                let offset = UInt64(entry) << VHDFormat.sectorShift
+                try writePayload(part, from: source, toBlockAt: offset)
+                if !leavesAbsent { try setBits(of: part, at: offset) }
+            } else if !leavesAbsent, let offset = places.popFirst() {
+                // What is not written of the block is zero, for the file grew by zeroes.
+                if !source.isZeroes { try writePayload(part, from: source, toBlockAt: offset) }
+                try storage.write(bitmap(ofNew: part), at: offset)
+                setEntry(UInt32(truncatingIfNeeded: offset >> VHDFormat.sectorShift), ofBlock: part.block)
+            }
+        }
+        try storage.synchronize()
+        guard !pending.isEmpty else { return }
+        for change in pending { try storage.write(change.bytes, at: change.place) }
+        pending.removeAll(keepingCapacity: true)
+        try storage.synchronize()
+    }
+
+    /// Makes the file longer by `count` blocks, and returns where their bitmaps are to begin.
+    private func makeRoom(for count: Int, footers: inout VHDFooterUpdater) throws(ImageError) -> [UInt64] {
+        guard count > 0 else { return [] }
+        var end = footers.end ?? storage.size
+        // The last block's tail beyond the disk's end need not be in the file, and still is the block's.
+        if let last = try entry(geometry.blockCount - 1, footers: footers) {
+            end = max(end, UInt64(last) << VHDFormat.sectorShift + geometry.bitmapLength + geometry.blockSize)
+        }
+        var places: [UInt64] = []
+        for _ in 0..<count {
+            let data = (end + geometry.bitmapLength + Self.dataAlignment - 1) / Self.dataAlignment * Self.dataAlignment
+            places.append(data - geometry.bitmapLength)
+            end = data + geometry.blockSize
+        }
+        guard let last = places.last, last >> VHDFormat.sectorShift < UInt64(VHDFormat.absentBlock) else {
+            throw ImageError(.writeFailed, "The file would become longer than a VHD file can be.", path: path)
+        }
+        try footers.moveEnd(to: end, in: storage)
+        return places
+    }
+
+    private func writePayload(
+        _ part: Part,
+        from source: WriteSource,
+        toBlockAt offset: UInt64
+    ) throws(ImageError) {
+        let start = offset + geometry.bitmapLength + part.range.lowerBound
+        switch source {
+        case .bytes(let buffer):
+            let end = part.sourceOffset + part.range.count
+            try storage.write(UnsafeRawBufferPointer(rebasing: buffer[part.sourceOffset..<end]), at: start)
+        case .zeroes:
+            try storage.writeZeroes(at: start, count: UInt64(part.range.count))
+        }
+    }
+
+    /// With a parent, the bits of what is written; without, all of them, as Windows and QEMU do.
+    private func bitmap(ofNew part: Part) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: Int(geometry.bitmapLength))
+        VHDBits.set(geometry.isDifferencing ? sectors(part) : 0..<geometry.sectorsPerBlock, in: &bytes, from: 0)
+        return bytes
+    }
+
+    /// Notes the bits of what is written that are not set yet.
+    private mutating func setBits(of part: Part, at offset: UInt64) throws(ImageError) {
+        let sectors = sectors(part)
+        let first = sectors.lowerBound / 8
+        let place = offset + first
+        let old = try storage.bytes(at: place, count: Int((sectors.upperBound + 7) / 8 - first))
+        var new = old
+        VHDBits.set(sectors, in: &new, from: first * 8)
+        if new != old { pending.append((place, new)) }
+    }
+
+    /// Notes an entry. Entries that stand one behind the other in the file are written at once.
+    private mutating func setEntry(_ entry: UInt32, ofBlock block: UInt64) {
+        var bytes = BigEndianBytes(count: 4)
+        bytes.set(entry, at: 0)
+        let place = fileOffset(ofEntry: block)
+        if let last = pending.last, last.place + UInt64(last.bytes.count) == place {
+            pending[pending.count - 1].bytes += bytes.bytes
+        } else {
+            pending.append((place, bytes.bytes))
+        }
+    }
+
+    private func sectors(_ part: Part) -> Range<UInt64> {
+        part.range.lowerBound >> VHDFormat.sectorShift..<part.range.upperBound >> VHDFormat.sectorShift
+    }
+
+    private func fileOffset(ofEntry block: UInt64) -> UInt64 { dynamic.header.tableOffset + block * 4 }
+
+    private func entry(_ block: UInt64, footers: VHDFooterUpdater) throws(ImageError) -> UInt32? {
+        let place = fileOffset(ofEntry: block)
+        let bytes = try storage.bytes(at: place, count: 4)
+        let entry = bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        guard entry != VHDFormat.absentBlock else { return nil }
+        let dataEnd = footers.end ?? storage.size
+        if let problem = dynamic.problem(withPlaceOf: entry, block: block, dataEnd: dataEnd) {
+            throw ImageError(
+                .corrupt,
+                problem,
+                path: path,
+                offset: place,
+                detailCode: VHDDetailCode.blockTableCorrupt
+            )
+        }
+        return entry
+    }
+}
+
+/// The bits of sector bitmaps, of which the most significant of a byte is the first.
+enum VHDBits {
+    /// Sets the bits of `sectors` in `bytes`, of which the first holds the bits of sector `first`, a multiple of eight.
+    static func set(_ sectors: Range<UInt64>, in bytes: inout [UInt8], from first: UInt64) {
+        var sector = sectors.lowerBound
+        while sector < sectors.upperBound {
+            let index = Int((sector - first) / 8)
+            if sector % 8 == 0, sectors.upperBound - sector >= 8 {
+                bytes[index] = 0xFF
+                sector += 8
+            } else {
+                bytes[index] |= 0x80 >> UInt8(sector % 8)
+                sector += 1
+            }
+        }
+    }
+}
