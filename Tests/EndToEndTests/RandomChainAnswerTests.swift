@@ -22,6 +22,16 @@ struct RandomChainAnswerTests {
     static let seeds = firstSeed..<firstSeed + number("DISKDELTA_CHAINS", 1_000)
     static let seedsInEveryWay = firstSeed..<firstSeed + number("DISKDELTA_E2E_CHAINS", 25)
 
+    /// Every fourth chain is one of VHD files.
+    private static func limits(of seed: UInt64) -> RandomChain.Limits {
+        var limits = RandomChain.Limits()
+        if seed % 4 == 0 {
+            limits.format = .vhd
+            limits.allowsLarge = false
+        }
+        return limits
+    }
+
     /// Windows and granularities, at random and such that the edges of a disk are met.
     private struct Questions {
         let chain: RandomChain
@@ -77,7 +87,7 @@ struct RandomChainAnswerTests {
         let client = DiskDeltaClient(InProcessInvoker(router))
         for seed in seeds {
             let folder = try TemporaryFolder()
-            let chain = try RandomChain.make(seed: seed, in: folder.path)
+            let chain = try RandomChain.make(seed: seed, in: folder.path, limits: Self.limits(of: seed))
             let model = ChainAnswer(chain)
             var questions = Questions(chain)
             for target in chain.layers.indices {
@@ -132,7 +142,7 @@ struct RandomChainAnswerTests {
             for seed in Self.seedsInEveryWay {
                 let directory = root.file("\(seed)")
                 try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-                let chain = try RandomChain.make(seed: seed, in: directory)
+                let chain = try RandomChain.make(seed: seed, in: directory, limits: Self.limits(of: seed))
                 let address = seed % 2 == 0 ? server.tcp : server.unix
                 try await compare(chain, root: root, address: address)
                 try FileManager.default.removeItem(atPath: directory)

@@ -18,36 +18,34 @@ struct ChainMaker {
 
     mutating func make() throws -> RandomChain {
         sectorSize = limits.sectorSizes.randomElement(using: &random) ?? 512
+        let isVHD = limits.format == .vhd
+        if isVHD { sectorSize = 512 }
         let depth = Int.random(in: limits.layerCount, using: &random)
-        let isEdited = limits.allowsEditing && random.chance(40)
-        let isResized = limits.allowsResizing && random.chance(15)
+        let isEdited = limits.allowsEditing && random.chance(40) && !isVHD
+        let isResized = limits.allowsResizing && random.chance(15) && !isVHD
         var size = randomSize(blockSize: randomBlockSize())
         var layers: [RandomChain.Layer] = []
         for height in 0..<depth {
             let blockSize = randomBlockSize()
             if isResized && height > 0 && random.chance(50) { size = randomSize(blockSize: blockSize) }
             let path = try place(height: height, depth: depth)
-            if let parent = layers.first {
-                try VHDXCreation.differencing(parent: parent.path, virtualSize: size, blockSize: blockSize)
-                    .create(at: path, isDurable: false)
-            } else {
-                try VHDXCreation
-                    .dynamic(virtualSize: size, blockSize: blockSize, logicalSectorSize: UInt32(sectorSize))
-                    .create(at: path, isDurable: false)
-            }
+            let isFixed = isVHD && height == 0 && size <= 16 << 20 && random.chance(20)
+            try create(path, over: layers.first?.path, size: size, blockSize: blockSize, isFixed: isFixed)
             var model = LayerModel(
                 virtualSize: size,
                 blockSize: blockSize,
                 sectorSize: sectorSize,
-                hasParent: height > 0
+                hasParent: height > 0,
+                hasZeroState: !isVHD
             )
+            if isFixed { model.write(0, to: 0..<model.sectorCount) }
             try write(path, model: &model, height: height)
             if isEdited && random.chance(70) { try edit(path, model: &model, blockSize: blockSize) }
             let layer = RandomChain.Layer(
                 path: path,
-                identifier: GUID(try BlockTableEditor.identity(of: path)) ?? .zero,
+                identifier: try identity(of: path),
                 virtualSize: size,
-                blockSize: blockSize,
+                blockSize: isFixed ? 0 : blockSize,
                 model: model
             )
             layers.insert(layer, at: 0)
@@ -55,9 +53,43 @@ struct ChainMaker {
         return RandomChain(seed: seed, sectorSize: sectorSize, layers: layers)
     }
 
+    private func create(
+        _ path: String,
+        over parent: String?,
+        size: UInt64,
+        blockSize: UInt32,
+        isFixed: Bool
+    ) throws {
+        switch (limits.format, parent) {
+        case (.vhd, let parent?):
+            try VHDCreation.differencing(parent: parent, blockSize: blockSize).create(at: path, isDurable: false)
+        case (.vhd, nil):
+            let creation: VHDCreation =
+                isFixed ? .fixed(virtualSize: size) : .dynamic(virtualSize: size, blockSize: blockSize)
+            try creation.create(at: path, isDurable: false)
+        case (_, let parent?):
+            try VHDXCreation.differencing(parent: parent, virtualSize: size, blockSize: blockSize)
+                .create(at: path, isDurable: false)
+        case (_, nil):
+            try VHDXCreation
+                .dynamic(virtualSize: size, blockSize: blockSize, logicalSectorSize: UInt32(sectorSize))
+                .create(at: path, isDurable: false)
+        }
+    }
+
+    /// The identity that a child would record.
+    private func identity(of path: String) throws -> GUID {
+        guard limits.format == .vhd else { return GUID(try BlockTableEditor.identity(of: path)) ?? .zero }
+        let file = try RawFile(path)
+        let bytes = try file.read(at: file.size - 512 + 68, count: 16)
+        func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+        return GUID(high: number(bytes[..<8]), low: number(bytes[8...]))
+    }
+
     private mutating func randomBlockSize() -> UInt32 {
+        if limits.format == .vhd { return 1 << UInt32.random(in: 19...23, using: &random) }
         // Small blocks are where a small disk has many.
-        1
+        return 1
             << UInt32(
                 random.chance(50) ? Int.random(in: 20...22, using: &random) : Int.random(in: 20...28, using: &random)
             )
@@ -82,7 +114,7 @@ struct ChainMaker {
             folder += "/folder \(height)"
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         }
-        return "\(folder)/layer \(height).\(height == 0 ? "vhdx" : "avhdx")"
+        return "\(folder)/layer \(height).\(height == 0 ? "" : "a")\(limits.format.rawValue)"
     }
 
     private mutating func write(_ path: String, model: inout LayerModel, height: Int) throws {
@@ -90,7 +122,7 @@ struct ChainMaker {
         for _ in 0..<(random.chance(30) ? 2 : 1) {
             let count = Int.random(in: 0...6, using: &random)
             guard count > 0 else { continue }
-            let writer = try VHDXWriter.open(path, isDurable: false)
+            let writer = try ImageWriting.open(path, isDurable: false)
             for _ in 0..<count {
                 pattern += 1
                 if random.chance(65) {

@@ -13,6 +13,8 @@ public struct LayerModel: Sendable {
     public let sectorCount: Int
     public let sectorsPerBlock: Int
     public let hasParent: Bool
+    /// Whether the format has a state for blocks that read as zeroes.
+    public let hasZeroState: Bool
 
     /// Each sector's content, as `LayerWalk.code(_:)` numbers it.
     public private(set) var codes: [UInt8]
@@ -25,9 +27,10 @@ public struct LayerModel: Sendable {
 
     private var blocks: [Block]
 
-    public init(virtualSize: UInt64, blockSize: UInt32, sectorSize: Int, hasParent: Bool) {
+    public init(virtualSize: UInt64, blockSize: UInt32, sectorSize: Int, hasParent: Bool, hasZeroState: Bool = true) {
         self.sectorSize = sectorSize
         self.hasParent = hasParent
+        self.hasZeroState = hasZeroState
         sectorCount = Int(virtualSize) / sectorSize
         sectorsPerBlock = Int(blockSize) / sectorSize
         codes = [UInt8](repeating: LayerWalk.code(.absent), count: sectorCount)
@@ -49,10 +52,14 @@ public struct LayerModel: Sendable {
         }
     }
 
-    /// Zeroes are written to `sectors`: blocks that are covered wholly get a state of their own.
+    /// Zeroes are written to `sectors`: blocks that are covered wholly get a state of their own where the format has one. Where
+    /// it has none, they are data, but for a block that reads as zeroes because it is nowhere.
     public mutating func writeZeroes(to sectors: Range<Int>) {
         forEachBlock(of: sectors) { model, block, part, isWhole in
-            if isWhole {
+            if !model.hasZeroState {
+                guard model.hasParent || model.blocks[block] != .absent else { return }
+                model.put(0, to: part, block: block, isWhole: isWhole)
+            } else if isWhole {
                 model.set(.zero, block: block)
             } else if model.codes[part.lowerBound] != LayerWalk.code(.zero) {
                 model.put(0, to: part, block: block, isWhole: false)

@@ -1,14 +1,14 @@
 public import DiskImages
 internal import Foundation
 
-/// A chain of VHDX files that was written at random, with a model of what every layer must hold.
+/// A chain of VHDX or VHD files that was written at random, with a model of what every layer must hold.
 ///
-/// The files are made with `VHDXCreation` and `VHDXWriter`; the model is filled from the same calls and never from the
+/// The files are made with the creations and writers of their format; the model is filled from the same calls and never from the
 /// files. States that no writer makes come from `BlockTableEditor`. The same seed makes the same calls.
 public struct RandomChain: Sendable {
     public struct Layer: Sendable {
         public let path: String
-        /// The DataWriteGuid that the layer ended with.
+        /// The DataWriteGuid or UniqueId that the layer ended with.
         public let identifier: GUID
         public let virtualSize: UInt64
         public let blockSize: UInt32
@@ -41,6 +41,8 @@ public struct RandomChain: Sendable {
 
     /// What the limits of a chain are.
     public struct Limits: Sendable {
+        /// `vhdx` or `vhd`. A VHD has sectors of 512 bytes, the size of its parent, and no states that no writer makes.
+        public var format = ImageDescription.Format.vhdx
         public var layerCount: ClosedRange<Int> = 1...6
         /// The most bytes that a disk has, a few very large ones aside.
         public var virtualSize: UInt64 = 96 << 20
