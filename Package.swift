@@ -39,7 +39,8 @@ let package = Package(
         .executable(name: "diskdeltad", targets: ["diskdeltad"]),
         .executable(name: "diskdelta", targets: ["diskdelta"]),
         .executable(name: "protoc-gen-diskdelta", targets: ["protoc-gen-diskdelta"]),
-        // For Benchmarks/, which is a package of its own.
+        // For Benchmarks/ and Fuzzing/, which are packages of their own.
+        .library(name: "ChangeQuery", targets: ["ChangeQuery", "DiskImages"]),
         .library(name: "TestSupport", targets: ["TestSupport"]),
     ],
     dependencies: [

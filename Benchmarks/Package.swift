@@ -13,6 +13,14 @@ let package = Package(
                 .product(name: "TestSupport", package: "diskdelta"),
             ],
             swiftSettings: [.swiftLanguageMode(.v6)]
-        )
+        ),
+        .executableTarget(
+            name: "EngineBenchmark",
+            dependencies: [
+                .product(name: "ChangeQuery", package: "diskdelta"),
+                .product(name: "TestSupport", package: "diskdelta"),
+            ],
+            swiftSettings: [.swiftLanguageMode(.v6)]
+        ),
     ]
 )

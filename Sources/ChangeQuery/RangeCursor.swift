@@ -51,9 +51,13 @@ public final class RangeCursor {
     public func next() throws(QueryError) -> RangeBatch? {
         guard !isFinished else { return nil }
         var stripes = 0
+        var dryStripes = 0
         while position < end, stripes < limits.stripes, !ranges.batches.isFull {
+            let before = ranges.batches.rangesEnd
             position = try walk.step(from: position, limit: end, into: &ranges)
             stripes += 1
+            dryStripes = ranges.batches.rangesEnd == before ? dryStripes + 1 : 0
+            if dryStripes >= limits.dryStripes, ranges.batches.hasRanges { break }
         }
         // What was read belongs to the plan's epoch only if the files are still those that were opened.
         try checkFiles()

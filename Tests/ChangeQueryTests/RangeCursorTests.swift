@@ -72,7 +72,8 @@ struct RangeCursorTests {
                 size: Int.random(in: 1...4000, using: &generator),
                 maskSectors: 64 << Int.random(in: 0...10, using: &generator),
                 count: Int.random(in: 1...2000, using: &generator),
-                stripes: Int.random(in: 1...100, using: &generator)
+                stripes: Int.random(in: 1...100, using: &generator),
+                dryStripes: Int.random(in: 1...20, using: &generator)
             )
             let (reader, totals) = try read(plan, limits: limits)
             let expected = AnswerModel.ranges(
@@ -148,6 +149,50 @@ struct RangeCursorTests {
         #expect(reader.problems == [])
         let kinds = (0..<4096).map { AnswerModel.change(of: $0, layers: [layers[0]], baseline: [base]) }
         #expect(reader.ranges == AnswerModel.ranges(kinds, sector: 512, granularity: 512, window: 0..<4096))
+    }
+
+    @Test("A client need not wait for the ranges that are near until the far ones are found")
+    func rangesAreGivenBeforeALongStretchWithoutAny() throws {
+        let file = try LocalFiles().open(#filePath)
+        let stripe: UInt64 = 1 << 20
+        var pieces: [(end: UInt64, content: ScriptedLayer.Content)] = [(stripe, .uniform(.data))]
+        // What a format with small pages would say of a long run.
+        for index in 2...2_000 { pieces.append((UInt64(index) * stripe, .uniform(.absent))) }
+        pieces.append((2_001 * stripe, .uniform(.data)))
+        let base = GUID(high: 1, low: 2)
+        let layers = [
+            ScriptedLayer(pieces, identifier: GUID(high: 1, low: 1), file: file),
+            ScriptedLayer(.absent, size: 2_001 * stripe, identifier: base, file: file),
+        ]
+        let cursor = RangeCursor(try Plan(Question(.changes(since: base.description, target: nil)), about: layers))
+        let first = try #require(try cursor.next())
+        #expect(first.processedEnd < 100 * stripe)
+        #expect(cursor.totals.ranges == 1)
+        while try cursor.next() != nil {}
+        #expect(cursor.totals.ranges == 2)
+    }
+
+    @Test("The end of a disk need not be a multiple of its sector", arguments: [512, 65_536] as [UInt64])
+    func aDiskThatEndsInsideASector(granularity: UInt64) throws {
+        let file = try LocalFiles().open(#filePath)
+        let size: UInt64 = 5 * 65_536 + 1_000
+        let pieces: [(end: UInt64, content: ScriptedLayer.Content)] = [
+            (65_536, .uniform(.absent)), (2 * 65_536, .uniform(.data)), (4 * 65_536, .uniform(.absent)),
+            (size, .bits { $0 >= 5 * 128 ? .max : 0 }),
+        ]
+        let layer = ScriptedLayer(pieces, identifier: nil, file: file)
+        let plan = try Plan(Question(.allocation, granularity: granularity), about: [layer])
+        let (reader, totals) = try read(plan, limits: BatchLimits())
+        #expect(reader.problems == [])
+        #expect(
+            reader.ranges == [
+                PlainRange(start: 65_536, end: 2 * 65_536, kind: .data),
+                PlainRange(start: 5 * 65_536, end: size, kind: .data),
+            ]
+        )
+        #expect(totals.dataBytes == 65_536 + 1_000)
+        let tail = try Plan(Question(.allocation, offset: 5 * 65_536 + 512, granularity: granularity), about: [layer])
+        #expect(try read(tail, limits: BatchLimits()).1.dataBytes == 488)
     }
 
     private func read(_ plan: Plan, limits: BatchLimits) throws -> (BatchReader, RangeTotals) {

@@ -10,6 +10,8 @@ struct BatchBuilder {
     private(set) var processedEnd: UInt64
 
     private var columns = RangeColumns()
+    /// How many ranges the columns have.
+    private var count = 0
     /// The columns of the batch before, to be used again once nobody else holds them.
     private var spare = RangeColumns()
     private var zero: [UInt8] = []
@@ -33,8 +35,14 @@ struct BatchBuilder {
 
     /// Whether the batch has grown to the size of a frame.
     var isFull: Bool {
-        runsSize >= limits.size || columns.count >= limits.count
+        runsSize >= limits.size || count >= limits.count
     }
+
+    /// Where the last range given so far ends; where there is none in the batch, at most its start.
+    var rangesEnd: UInt64 { max(previousEnd, pending.end) }
+
+    /// Whether the batch would have a range if it were closed now.
+    var hasRanges: Bool { rangesEnd > processedEnd }
 
     @inline(__always)
     mutating func add(from start: UInt64, to end: UInt64, kind: RangeKind) {
@@ -56,8 +64,9 @@ struct BatchBuilder {
         let gap = (pending.start - previousEnd) >> unitShift
         // The disk's very end may lie inside its last unit.
         let length = (bytes + (unit - 1)) >> unitShift
-        if pending.kind == .zero { markZero(columns.count) }
-        columns.append(gap: gap, length: length)
+        if pending.kind == .zero { markZero(count) }
+        columns.write(gap: gap, length: length, at: count)
+        count += 1
         runsSize += Self.varintSize(gap) + Self.varintSize(length)
         previousEnd = pending.end
         totals.ranges += 1
@@ -77,7 +86,7 @@ struct BatchBuilder {
 
     @inline(__always)
     private static func varintSize(_ value: UInt64) -> Int {
-        (70 - (value | 1).leadingZeroBitCount) / 7
+        value < 128 ? 1 : (70 - value.leadingZeroBitCount) / 7
     }
 
     /// Closes the batch, when everything below `settled` was given. A range that may still grow stays for the next batch,
@@ -99,16 +108,18 @@ struct BatchBuilder {
         let form: RangeBatch.Form
         let units = (end - processedEnd + (unit - 1)) >> unitShift
         if !hasZero, runsSize > 0, (units + 7) / 8 < UInt64(runsSize) {
+            columns.close(count: count)
             form = .bitmap(Self.bitmap(of: columns, units: Int(units)))
-            columns.removeAll()
         } else {
             if hasZero {
-                zero.append(contentsOf: repeatElement(0, count: (columns.count + 7) / 8 - zero.count))
+                zero.append(contentsOf: repeatElement(0, count: (count + 7) / 8 - zero.count))
             }
+            columns.close(count: count)
             form = .runs(columns, zero: zero)
         }
         processedEnd = end
         previousEnd = end
+        count = 0
         zero = []
         hasZero = false
         runsSize = 0
@@ -119,11 +130,7 @@ struct BatchBuilder {
 
     private mutating func renewColumns() {
         swap(&columns, &spare)
-        if isKnownUniquelyReferenced(&columns) {
-            columns.removeAll()
-        } else {
-            columns = RangeColumns()
-        }
+        if !isKnownUniquelyReferenced(&columns) { columns = RangeColumns() }
     }
 
     /// The same ranges as a bit for each of `units` units.
@@ -132,6 +139,13 @@ struct BatchBuilder {
         var position = 0
         for (gap, length) in zip(columns.gaps, columns.lengths) {
             position += Int(gap)
+            // Where the bitmap is the smaller form, nearly all ranges lie inside one word.
+            let first = position % 64
+            if first + Int(length) < 64 {
+                words[position / 64] |= (((1 << length) - 1) << UInt64(first)).littleEndian
+                position += Int(length)
+                continue
+            }
             var rest = Int(length)
             while rest > 0 {
                 let bit = position % 64

@@ -13,6 +13,9 @@ struct BatchLimits {
     var count = RangeColumns.capacity / 2
     /// The stripes looked at, be there ranges in them or not: the caller can then say that it lives, or stop.
     var stripes = 4096
+    /// The stripes in a row that add no range, after which a batch that has some is given away: the next may be far, and
+    /// looking for it costs as much as two pages of metadata for each layer and stripe.
+    var dryStripes = 16
 }
 
 extension BatchLimits {

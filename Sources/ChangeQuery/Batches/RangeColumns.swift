@@ -7,7 +7,7 @@ public final class RangeColumns: @unchecked Sendable {
     static let capacity = 131_072
 
     private let storage: UnsafeMutablePointer<UInt64>
-    /// How many ranges there are.
+    /// How many ranges there are; set when all of them are written.
     public private(set) var count = 0
 
     init() {
@@ -29,16 +29,18 @@ public final class RangeColumns: @unchecked Sendable {
         UnsafeBufferPointer(start: storage + Self.capacity, count: count)
     }
 
-    func removeAll() {
-        count = 0
+    /// Writes the range at `index`. There is room: the builder closes a batch long before the columns are full.
+    ///
+    /// It touches nothing of the object that changes, so that a call costs no check for overlapping accesses.
+    @inline(__always)
+    func write(gap: UInt64, length: UInt64, at index: Int) {
+        precondition(index >= 0 && index < Self.capacity)
+        (storage + index).initialize(to: gap)
+        (storage + Self.capacity + index).initialize(to: length)
     }
 
-    /// Appends a range. There is room: the builder closes a batch long before the columns are full.
-    @inline(__always)
-    func append(gap: UInt64, length: UInt64) {
-        precondition(count < Self.capacity)
-        (storage + count).initialize(to: gap)
-        (storage + Self.capacity + count).initialize(to: length)
-        count += 1
+    /// Says how many ranges were written.
+    func close(count: Int) {
+        self.count = count
     }
 }

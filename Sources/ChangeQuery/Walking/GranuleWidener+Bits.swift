@@ -1,37 +1,38 @@
-/// Ranges that come as bits, one for each sector. Whole words are skipped or taken at a time; inside a word each range
-/// costs two counts of trailing zeroes.
+/// Ranges that come as bits, one for each sector. Whole words are skipped or taken at a time; inside a word each edge
+/// of a range costs one count of trailing zeroes.
 extension GranuleWidener {
     /// Takes a data range for each run of set bits. The first bit stands for the sector at `start`; bits that stand for
     /// sectors at or above `end` are clear.
     mutating func add(runsOf bits: Span<UInt64>, from start: UInt64, to end: UInt64, sector: UInt64) {
         let shift = UInt64(sector.trailingZeroBitCount)
         let words = Int((((end - start + sector - 1) >> shift) + 63) >> 6)
-        var runStart: UInt64?
-        for index in 0..<words {
-            let word = bits[index]
-            let base = start + (UInt64(index) << (6 + shift))
-            if word == 0 {
-                if let from = runStart { add(from: from, to: base, kind: .data) }
-                runStart = nil
+        var isOpen = false
+        var runStart = start
+        var index = 0
+        while index < words {
+            // Most of a disk does not change: eight words without a bit cost one look.
+            if !isOpen, index + 8 <= words, bits.areClear(index..<(index + 8)) {
+                index += 8
                 continue
             }
-            var position: UInt64 = 0
-            while position < 64 {
-                if let from = runStart {
-                    let clear = ~word >> position
-                    guard clear != 0 else { break }
-                    position += UInt64(clear.trailingZeroBitCount)
-                    add(from: from, to: base + (position << shift), kind: .data)
-                    runStart = nil
+            let word = bits[index]
+            // A bit for each sector that is not like the one before it.
+            var edges = word ^ (word << 1 | (isOpen ? 1 : 0))
+            let base = start + (UInt64(index) << (6 + shift))
+            while edges != 0 {
+                let place = base + (UInt64(edges.trailingZeroBitCount) << shift)
+                edges &= edges - 1
+                if isOpen {
+                    // The disk's very end may lie inside its last sector.
+                    add(from: runStart, to: min(place, end), kind: .data)
                 } else {
-                    let set = word >> position
-                    guard set != 0 else { break }
-                    position += UInt64(set.trailingZeroBitCount)
-                    runStart = base + (position << shift)
+                    runStart = place
                 }
+                isOpen.toggle()
             }
+            index += 1
         }
-        if let runStart { add(from: runStart, to: end, kind: .data) }
+        if isOpen { add(from: runStart, to: end, kind: .data) }
     }
 
     /// As above, with `zero` telling the sectors that changed to zeroes. No sector has a bit in both; bits of `zero` for
@@ -59,5 +60,14 @@ extension GranuleWidener {
             }
             position += run
         }
+    }
+}
+
+extension Span<UInt64> {
+    /// Whether eight words have no bit at all.
+    @inline(__always)
+    fileprivate func areClear(_ range: Range<Int>) -> Bool {
+        let words = extracting(range)
+        return words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7] == 0
     }
 }

@@ -56,6 +56,21 @@ struct LayerCursor {
     /// Whether the current mixed extent has sectors that are unmapped.
     var hasZeroes: Bool { mask.hasZeroes }
 
+    /// Writes to `data` which sectors of the current mixed extent hold data. Its first bit stands for `offset`.
+    ///
+    /// Only called with an offset inside the extent that `view` told last, and with `count` sectors up to its end.
+    func copy(into data: inout [UInt64], from offset: UInt64, count: Int) {
+        let place = BitPlace(bit: Int((offset - start) / sector))
+        let words = (count + 63) / 64
+        if let source = place.words(words, of: mask.words) {
+            data.replaceSubrange(0..<words, with: source)
+        } else {
+            let source = mask.words.span
+            var data = data.mutableSpan
+            for index in 0..<words { data[index] = place.word(index, of: source) }
+        }
+    }
+
     /// Adds the sectors of the current mixed extent that hold data to `data`, whose first bit stands for `offset`.
     ///
     /// Only called with an offset inside the extent that `view` told last, and with `count` sectors up to its end.
@@ -88,6 +103,11 @@ private struct BitPlace {
     init(bit: Int) {
         first = bit / 64
         shift = UInt64(bit % 64)
+    }
+
+    /// The words from the place on, where they are words of the row.
+    func words(_ count: Int, of row: [UInt64]) -> ArraySlice<UInt64>? {
+        shift == 0 ? row[first..<(first + count)] : nil
     }
 
     /// The 64 bits that start `index` words behind the place. Where the row ends before, they are zero.

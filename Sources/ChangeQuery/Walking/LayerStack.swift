@@ -64,8 +64,8 @@ struct LayerStack {
         stripe.end = min(stripe.end, start + longestMask)
         let count = Int((stripe.end - start + sector - 1) / sector)
         let words = (count + 63) / 64
-        for index in 0..<words { data[index] = 0 }
         if stripe.hasZeroes {
+            for index in 0..<words { data[index] = 0 }
             for index in 0..<words { zeroes[index] = 0 }
             for index in contributing {
                 layers[index].unite(into: &data, zeroes: &zeroes, from: start, count: count)
@@ -74,7 +74,13 @@ struct LayerStack {
                 for index in 0..<words { data[index] = ~zeroes[index] }
             }
         } else {
-            for index in contributing { layers[index].unite(into: &data, from: start, count: count) }
+            for (position, index) in contributing.enumerated() {
+                if position == 0 {
+                    layers[index].copy(into: &data, from: start, count: count)
+                } else {
+                    layers[index].unite(into: &data, from: start, count: count)
+                }
+            }
         }
         // What the masks say of sectors behind the stripe belongs to the next.
         if count % 64 != 0 {
