@@ -46,12 +46,7 @@ struct VHDXMerge {
     }
 
     private func checkFit() throws(ImageError) {
-        for image in [child, parent] where image.structure.current.header.logGUID != .zero {
-            throw image.file.error(
-                .unsupported,
-                "The file was not closed properly, and its log must be replayed before a merge: repair it first."
-            )
-        }
+        for image in [child, parent] { try image.checkLogIsEmpty() }
         guard child.size == parent.size else {
             throw child.file.error(
                 .invalidParameter,

@@ -1,8 +1,5 @@
 /// Looks at every entry of an image's block allocation table: what `image check` does, and opening for writing.
 struct VHDXBlockCheck {
-    /// No VHDX disk needs a longer file, even if blocks lie in it that are lost.
-    private static let maximumFileSize: UInt64 = 256 << 40
-
     private let image: VHDXImage
     private let geometry: VHDXGeometry
     private var problems: [ImageError] = []
@@ -27,8 +24,8 @@ struct VHDXBlockCheck {
     ///   of the file belong to nothing, which counts only where there are fewer problems.
     /// - Throws: `resourceLimit` for a file that is longer than any disk needs; `corrupt`, `readFailed`.
     consuming func findings(limit: Int) throws(ImageError) -> (problems: [ImageError], leakedBytes: UInt64) {
-        let file = image.file
-        guard file.size <= Self.maximumFileSize else {
+        let file = image.structure.file
+        guard file.size <= VHDXFormat.maximumFileSize else {
             throw file.error(.resourceLimit, "The file is longer than any VHDX disk needs; it is not checked.")
         }
         claimed = FileUnits(fileSize: file.size)
@@ -71,7 +68,11 @@ struct VHDXBlockCheck {
         case .partiallyPresent where !geometry.isDifferencing:
             add("Payload block \(block) is partially present, and the disk has no parent.", at: place)
         case .fullyPresent, .partiallyPresent:
-            if let problem = image.structure.problem(withPlaceOf: entry, block: block, fileSize: image.file.size) {
+            if let problem = image.structure.problem(
+                withPlaceOf: entry,
+                block: block,
+                fileSize: image.structure.file.size
+            ) {
                 add(problem, at: place)
             } else if !claimed.claim(entry.offset, length: geometry.length(ofBlock: block)) {
                 add("Payload block \(block) lies at offset \(entry.offset), where another block lies.", at: place)
@@ -100,7 +101,8 @@ struct VHDXBlockCheck {
             add("The disk has no parent, and the sector bitmap block \(chunk) is there.", at: place)
         case .fullyPresent:
             let structure = image.structure
-            if let problem = structure.problem(withPlaceOf: entry, bitmapOfChunk: chunk, fileSize: image.file.size) {
+            if let problem = structure.problem(withPlaceOf: entry, bitmapOfChunk: chunk, fileSize: structure.file.size)
+            {
                 add(problem, at: place)
             } else if !claimed.claim(entry.offset, length: VHDXFormat.bitmapBlockLength) {
                 add("Sector bitmap block \(chunk) lies at offset \(entry.offset), where another block lies.", at: place)
@@ -158,7 +160,7 @@ private struct FileUnits {
 
 extension VHDXImage: CheckedImage {
     func check(into report: inout ImageCheckReport) throws(ImageError) {
-        if structure.current.header.logGUID != .zero { report.dirtyLogs.append(file.name) }
+        if hasDirtyLog { report.dirtyLogs.append(file.name) }
         let findings = try VHDXBlockCheck(self).findings(limit: ImageCheckReport.maximumProblemCount)
         report.problems += findings.problems
         report.leakedBytes += findings.leakedBytes

@@ -5,7 +5,7 @@ struct VHDXBlockTable {
     /// How many entries a page has: 64 KiB.
     static let entriesPerPage: UInt64 = 8_192
 
-    private let file: ImageFile
+    private let file: ReplayedFile
     private let region: VHDXRegionTable.Entry
     private let geometry: VHDXGeometry
     private var page: [UInt64] = []
@@ -13,7 +13,7 @@ struct VHDXBlockTable {
     private var pageCount: UInt64 = 0
 
     /// - Throws: `corrupt` where the region is too small for the disk.
-    init(file: ImageFile, region: VHDXRegionTable.Entry, geometry: VHDXGeometry) throws(ImageError) {
+    init(file: ReplayedFile, region: VHDXRegionTable.Entry, geometry: VHDXGeometry) throws(ImageError) {
         guard geometry.entryCount * 8 <= UInt64(region.length) else {
             throw file.corrupt(
                 "The block allocation table has no room for the \(geometry.entryCount) entries of the disk.",
@@ -52,22 +52,5 @@ struct VHDXBlockTable {
         try file.readWords(at: fileOffset(ofEntry: start), count: Int(count), into: &page)
         pageStart = start
         pageCount = count
-    }
-}
-
-extension ImageFile {
-    /// Makes `words` the `count` little-endian numbers from `offset`. Its storage is kept from call to call.
-    func readWords(at offset: UInt64, count: Int, into words: inout [UInt64]) throws(ImageError) {
-        guard count <= Self.maximumStructureLength / 8 else {
-            throw corrupt("A structure of \(count) words is longer than any that the format has.", at: offset)
-        }
-        if words.count < count { words = [UInt64](repeating: 0, count: count) }
-        var span = words.mutableSpan
-        try span.withUnsafeMutableBytes { (buffer) throws(ImageError) in
-            try read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(count * 8)]))
-        }
-        #if _endian(big)
-            for index in 0..<count { words[index] = words[index].byteSwapped }
-        #endif
     }
 }

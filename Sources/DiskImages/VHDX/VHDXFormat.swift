@@ -11,6 +11,8 @@ enum VHDXFormat {
     static let headerSectionLength = mebibyte
 
     static let maximumVirtualSize: UInt64 = 64 << 40
+    /// No disk needs a longer file, even if blocks lie in it that are lost.
+    static let maximumFileSize = 2 * maximumVirtualSize
     static let blockSizes: ClosedRange<UInt32> = 1 << 20...1 << 28
     /// In bytes: a sector bitmap block has a bit for each of 2^23 sectors (2.4).
     static let bitmapBlockLength = mebibyte

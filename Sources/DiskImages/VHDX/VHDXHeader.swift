@@ -40,8 +40,8 @@ struct VHDXCurrentHeader: Equatable {
 
     /// Reads both headers and chooses the valid one with the higher sequence number.
     ///
-    /// Two valid headers with the same number are what some writers leave; they are accepted where they are the same to
-    /// the byte, for then it does not matter which one counts.
+    /// Two valid headers with the same number are what some writers leave; they are accepted where they say
+    /// the same, for then it does not matter which one counts.
     ///
     /// - Throws: `corrupt` where there is no current header, `unsupported` for a version that is not known.
     static func read(from file: ImageFile) throws(ImageError) -> VHDXCurrentHeader {
@@ -57,7 +57,7 @@ struct VHDXCurrentHeader: Equatable {
         case (nil, let header?):
             current = VHDXCurrentHeader(header: header, slot: 1)
         case (let one?, let other?):
-            guard one.sequenceNumber != other.sequenceNumber || first == second else {
+            guard one.sequenceNumber != other.sequenceNumber || one == other else {
                 throw file.corrupt(
                     "Both headers have the sequence number \(one.sequenceNumber) and differ, so that neither is current.",
                     at: offsets[0]
@@ -88,7 +88,8 @@ struct VHDXCurrentHeader: Equatable {
                 detailCode: VHDXDetailCode.unsupportedVersion
             )
         }
-        guard header.logVersion == 0 else {
+        // Where nothing is to be replayed, it does not matter how it would be.
+        guard header.logVersion == 0 || header.logGUID == .zero else {
             throw file.error(
                 .unsupported,
                 "The log has version \(header.logVersion); this program knows version 0.",
@@ -102,13 +103,6 @@ struct VHDXCurrentHeader: Equatable {
             header.logOffset <= file.size, UInt64(header.logLength) <= file.size - header.logOffset
         else {
             throw file.corrupt("The header places the log where none can be.", at: offset + 68)
-        }
-        guard header.logGUID == .zero else {
-            throw file.error(
-                .unsupported,
-                "The file was not closed properly: its log holds changes that must be replayed first.",
-                at: offset + 48
-            )
         }
     }
 }

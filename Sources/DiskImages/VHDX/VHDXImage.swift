@@ -2,6 +2,9 @@
 ///
 /// Opening reads the headers, the region table and the metadata. The block allocation table and the sector bitmaps are
 /// read as `extent` comes to them, 64 KiB at a time; nothing is concluded from an entry outside the window asked about.
+///
+/// A file that was not closed properly has changes in its log that are not in their places yet. They are looked up when it
+/// is opened, and count: the answer is that of the file after a replay, and the file is not written.
 public final class VHDXImage: DiskImage {
     public let description: ImageDescription
     public let file: ImageFile
@@ -11,15 +14,19 @@ public final class VHDXImage: DiskImage {
     private var blockTable: VHDXBlockTable
     private var bitmap: VHDXSectorBitmap
 
-    /// - Throws: `corrupt`; `unsupported` for what this program does not know, and for a log that must be replayed;
-    ///   `readFailed`.
+    /// - Throws: `corrupt`; `unsupported` for what this program does not know; `resourceLimit` for a log that holds too much
+    ///   to be replayed; `readFailed`.
     public init(_ file: ImageFile) throws(ImageError) {
         self.file = file
         structure = try VHDXStructure.read(from: file)
         geometry = structure.geometry
         description = structure.description
-        blockTable = try VHDXBlockTable(file: file, region: structure.regions.blockTable, geometry: geometry)
-        bitmap = VHDXSectorBitmap(file: file)
+        blockTable = try VHDXBlockTable(
+            file: structure.file,
+            region: structure.regions.blockTable,
+            geometry: geometry
+        )
+        bitmap = VHDXSectorBitmap(file: structure.file)
     }
 
     public func extent(
@@ -67,7 +74,7 @@ public final class VHDXImage: DiskImage {
     }
 
     private func hasGoodPlace(_ entry: VHDXBlockEntry, block: UInt64) -> Bool {
-        structure.problem(withPlaceOf: entry, block: block, fileSize: file.size) == nil
+        structure.problem(withPlaceOf: entry, block: block, fileSize: structure.file.size) == nil
     }
 
     /// Where the run of blocks with the same content as `block` ends, at the end of the loaded page of the block
@@ -109,7 +116,7 @@ public final class VHDXImage: DiskImage {
     private func bitmapOffset(ofChunk chunk: UInt64, neededBy block: UInt64) throws(ImageError) -> UInt64 {
         let index = geometry.entryIndex(ofBitmap: chunk)
         let place = blockTable.fileOffset(ofEntry: index)
-        let words = try file.bytes(at: place, count: 8)
+        let words = try structure.file.bytes(at: place, count: 8)
         let entry = VHDXBlockEntry(word: words.reversed().reduce(0) { $0 << 8 | UInt64($1) })
         guard entry.state == .fullyPresent else {
             throw file.corrupt(
@@ -118,7 +125,7 @@ public final class VHDXImage: DiskImage {
                 detailCode: VHDXDetailCode.bitmapMismatch
             )
         }
-        if let problem = structure.problem(withPlaceOf: entry, bitmapOfChunk: chunk, fileSize: file.size) {
+        if let problem = structure.problem(withPlaceOf: entry, bitmapOfChunk: chunk, fileSize: structure.file.size) {
             throw file.corrupt(problem, at: place, detailCode: VHDXDetailCode.blockTableCorrupt)
         }
         return entry.offset
@@ -132,7 +139,7 @@ public final class VHDXImage: DiskImage {
             case .partiallyPresent where !geometry.isDifferencing:
                 "Payload block \(block) is partially present, and the disk has no parent."
             default:
-                structure.problem(withPlaceOf: entry, block: block, fileSize: file.size)
+                structure.problem(withPlaceOf: entry, block: block, fileSize: structure.file.size)
                     ?? "The entry of payload block \(block) is damaged."
             }
         return file.corrupt(message, at: place, detailCode: VHDXDetailCode.blockTableCorrupt)

@@ -14,7 +14,7 @@ struct VHDXMetadata {
     var parent: ParentReference?
 
     /// - Throws: `corrupt`, `unsupported`.
-    static func read(from file: ImageFile, region: VHDXRegionTable.Entry) throws(ImageError) -> VHDXMetadata {
+    static func read(from file: ReplayedFile, region: VHDXRegionTable.Entry) throws(ImageError) -> VHDXMetadata {
         let table = try VHDXMetadataTable.read(from: file, region: region)
         let items = Items(file: file, region: region, table: table)
 
@@ -75,7 +75,7 @@ struct VHDXMetadata {
 
 /// Reads items whose places were checked.
 private struct Items {
-    var file: ImageFile
+    var file: ReplayedFile
     var region: VHDXRegionTable.Entry
     var table: VHDXMetadataTable
 

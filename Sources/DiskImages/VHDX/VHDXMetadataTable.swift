@@ -30,19 +30,28 @@ struct VHDXMetadataTable {
         var isUser: Bool
         var isVirtualDisk: Bool
         var isRequired: Bool
+        /// Whether a field is set that this version of the format does not have.
+        var hasUnknownFields: Bool
     }
 
     var entries: [Entry]
+    /// Whether the table's header has a field set that this version of the format does not have.
+    var hasUnknownFields: Bool
 
     /// The table in `bytes`, or nil where the signature or the count says that it is none.
     init?(_ bytes: RawSpan) throws(OutOfBounds) {
         guard try bytes.littleEndian(UInt64.self, at: 0) == Self.signature else { return nil }
         let count = try bytes.littleEndian(UInt16.self, at: 10)
         guard count <= Self.maximumEntryCount else { return nil }
+        hasUnknownFields = try bytes.littleEndian(UInt16.self, at: 8) != 0
+        for offset in stride(from: 12, to: Self.headerLength, by: 4) {
+            if try bytes.littleEndian(UInt32.self, at: offset) != 0 { hasUnknownFields = true }
+        }
         entries = []
         for index in 0..<Int(count) {
             let start = Self.headerLength + index * Self.entryLength
             let flags = try bytes.littleEndian(UInt32.self, at: start + 24)
+            let reserved = try bytes.littleEndian(UInt32.self, at: start + 28)
             entries.append(
                 Entry(
                     id: try GUID(bytes, at: start),
@@ -50,7 +59,8 @@ struct VHDXMetadataTable {
                     length: try bytes.littleEndian(UInt32.self, at: start + 20),
                     isUser: flags & 1 != 0,
                     isVirtualDisk: flags & 2 != 0,
-                    isRequired: flags & 4 != 0
+                    isRequired: flags & 4 != 0,
+                    hasUnknownFields: flags & ~7 != 0 || reserved != 0
                 )
             )
         }
@@ -59,7 +69,7 @@ struct VHDXMetadataTable {
     /// Reads the table of a file and checks every entry against the limits of the specification.
     ///
     /// - Throws: `corrupt`; `unsupported` for a required item that is not known.
-    static func read(from file: ImageFile, region: VHDXRegionTable.Entry) throws(ImageError) -> VHDXMetadataTable {
+    static func read(from file: ReplayedFile, region: VHDXRegionTable.Entry) throws(ImageError) -> VHDXMetadataTable {
         let bytes = try file.bytes(at: region.offset, count: length)
         let table: VHDXMetadataTable?
         do { table = try VHDXMetadataTable(bytes.span.bytes) } catch {
@@ -80,9 +90,16 @@ struct VHDXMetadataTable {
         var isUser: Bool
     }
 
-    private func check(in file: ImageFile, region: VHDXRegionTable.Entry) throws(ImageError) {
+    private func check(in file: ReplayedFile, region: VHDXRegionTable.Entry) throws(ImageError) {
         var seen: Set<Key> = []
         var ranges: [Range<UInt32>] = []
+        guard !hasUnknownFields, !entries.contains(where: \.hasUnknownFields) else {
+            throw file.error(
+                .unsupported,
+                "The metadata table uses a field that this program does not know.",
+                at: region.offset
+            )
+        }
         for entry in entries {
             guard seen.insert(Key(id: entry.id, isUser: entry.isUser)).inserted else {
                 throw file.corrupt("The metadata table names item \(entry.id) twice.", at: region.offset)

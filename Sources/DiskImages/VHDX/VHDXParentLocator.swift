@@ -18,7 +18,7 @@ enum VHDXParentLocator {
     ///   not known.
     static func read(
         _ bytes: [UInt8],
-        in file: ImageFile,
+        in file: ReplayedFile,
         at offset: UInt64
     ) throws(ImageError) -> ParentReference {
         let contents: Contents
@@ -28,8 +28,18 @@ enum VHDXParentLocator {
         guard contents.type == typeID else {
             throw file.error(.unsupported, "The parent is of a kind that this program does not know.", at: offset)
         }
+        guard !contents.hasUnknownFields else {
+            throw file.error(
+                .unsupported,
+                "The parent locator uses a field that this program does not know.",
+                at: offset
+            )
+        }
         if let key = contents.repeatedKey {
             throw file.corrupt("The parent locator has two values for \(key).", at: offset)
+        }
+        if let index = contents.emptyEntry {
+            throw file.corrupt("The key or the value \(index) of the parent locator is empty.", at: offset)
         }
         let values = contents.values
         var identifiers: [GUID] = []
@@ -38,7 +48,8 @@ enum VHDXParentLocator {
             guard let text = values[key], let identifier = GUID(text), identifier != .zero else { continue }
             if !identifiers.contains(identifier) { identifiers.append(identifier) }
         }
-        guard !identifiers.isEmpty else {
+        // The first must be there; both count only while a merge is on its way ([MS-VHDX] note 12).
+        guard !identifiers.isEmpty, let text = values[linkageKeys[0]], GUID(text) != nil else {
             throw file.corrupt("The parent locator does not say which disk the parent is.", at: offset)
         }
         var candidates: [String] = []
@@ -77,28 +88,38 @@ enum VHDXParentLocator {
         var type: GUID
         /// The values of the known keys. One that is damaged counts as missing.
         var values: [String: String] = [:]
-        /// A known key that is there more than once.
+        /// Whether a field is set that this version of the format does not have.
+        var hasUnknownFields = false
+        /// A key that is there more than once.
         var repeatedKey: String?
+        /// The first entry without a key or a value.
+        var emptyEntry: Int?
 
         init(_ bytes: RawSpan) throws(OutOfBounds) {
             type = try GUID(bytes, at: 0)
             guard type == typeID else { return }
+            hasUnknownFields = try bytes.littleEndian(UInt16.self, at: 16) != 0
+            var keys: Set<String> = []
             for index in 0..<Int(try bytes.littleEndian(UInt16.self, at: 18)) {
                 let entry = headerLength + index * entryLength
                 let keyOffset = Int(try bytes.littleEndian(UInt32.self, at: entry))
                 let valueOffset = Int(try bytes.littleEndian(UInt32.self, at: entry + 4))
                 let keyLength = Int(try bytes.littleEndian(UInt16.self, at: entry + 8))
                 let valueLength = Int(try bytes.littleEndian(UInt16.self, at: entry + 10))
+                guard keyOffset > 0, valueOffset > 0, keyLength > 0, valueLength > 0 else {
+                    emptyEntry = index
+                    return
+                }
                 try bytes.check(offset: keyOffset, count: keyLength)
                 try bytes.check(offset: valueOffset, count: valueLength)
                 // A key this long is none of ours. Without the limit, entries that share their bytes would cost much.
-                guard keyLength <= maximumKeyLength, let key = try text(bytes, at: keyOffset, count: keyLength),
-                    linkageKeys.contains(key) || pathKeys.contains(key)
+                guard keyLength <= maximumKeyLength, let key = try text(bytes, at: keyOffset, count: keyLength)
                 else { continue }
-                guard values[key] == nil else {
+                guard keys.insert(key).inserted else {
                     repeatedKey = key
                     return
                 }
+                guard linkageKeys.contains(key) || pathKeys.contains(key) else { continue }
                 values[key] = try text(bytes, at: valueOffset, count: valueLength)
             }
         }

@@ -55,7 +55,7 @@ struct VHDXRegions {
     /// Reads both copies of the table and checks what they say.
     ///
     /// - Throws: `corrupt`; `unsupported` for a required region that is not known.
-    static func read(from file: ImageFile, log: Range<UInt64>) throws(ImageError) -> VHDXRegions {
+    static func read(from file: ReplayedFile, log: Range<UInt64>) throws(ImageError) -> VHDXRegions {
         let offset = VHDXFormat.regionTableOffsets[0]
         let first = try parse(file, at: offset)
         let second = try parse(file, at: VHDXFormat.regionTableOffsets[1])
@@ -68,7 +68,7 @@ struct VHDXRegions {
         return try VHDXRegions(checking: table, in: file, at: offset, log: log)
     }
 
-    private static func parse(_ file: ImageFile, at offset: UInt64) throws(ImageError) -> VHDXRegionTable? {
+    private static func parse(_ file: ReplayedFile, at offset: UInt64) throws(ImageError) -> VHDXRegionTable? {
         let bytes = try file.bytes(at: offset, count: VHDXRegionTable.length)
         do {
             return try VHDXRegionTable(bytes.span.bytes)
@@ -79,7 +79,7 @@ struct VHDXRegions {
 
     init(
         checking table: VHDXRegionTable,
-        in file: ImageFile,
+        in file: ReplayedFile,
         at offset: UInt64,
         log: Range<UInt64>
     ) throws(ImageError) {

@@ -7,14 +7,14 @@ struct VHDXSectorBitmap {
     private static let wordsPerPage: UInt64 = 8_192
     private static let sectorsPerPage = wordsPerPage * 64
 
-    private let file: ImageFile
+    private let file: ReplayedFile
     /// The chunk whose bitmap this is; nil before `place`.
     private(set) var chunk: UInt64?
     private var offset: UInt64 = 0
     private var page: [UInt64] = []
     private var loadedPage: UInt64?
 
-    init(file: ImageFile) {
+    init(file: ReplayedFile) {
         self.file = file
     }
 

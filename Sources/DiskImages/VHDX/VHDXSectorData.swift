@@ -1,13 +1,12 @@
 /// The bytes that a VHDX file itself holds of its virtual disk.
 final class VHDXSectorData: SectorData {
-    private let file: ImageFile
+    private let file: ReplayedFile
     private let structure: VHDXStructure
     private let geometry: VHDXGeometry
     private var blockTable: VHDXBlockTable
 
-    /// - Parameter image: a file whose log is empty.
     init(_ image: VHDXImage) throws(ImageError) {
-        file = image.file
+        file = image.structure.file
         structure = image.structure
         geometry = image.structure.geometry
         blockTable = try VHDXBlockTable(file: file, region: structure.regions.blockTable, geometry: geometry)

@@ -1,12 +1,14 @@
 /// Everything of a VHDX file but its blocks: read when it is opened, and checked.
 struct VHDXStructure {
+    /// The file that all but the headers was read from.
+    var file: ReplayedFile
     var current: VHDXCurrentHeader
     var regions: VHDXRegions
     var metadata: VHDXMetadata
     var geometry: VHDXGeometry
 
-    /// - Throws: `corrupt`; `unsupported` for what this program does not know, and for a log that must be replayed;
-    ///   `readFailed`.
+    /// - Throws: `corrupt`; `unsupported` for what this program does not know; `resourceLimit` for a log that holds too much
+    ///   to be replayed; `readFailed`.
     static func read(from file: ImageFile) throws(ImageError) -> VHDXStructure {
         guard file.size >= VHDXFormat.headerSectionLength else {
             throw file.corrupt("The file ends inside its header section.", at: file.size)
@@ -18,9 +20,11 @@ struct VHDXStructure {
         let current = try VHDXCurrentHeader.read(from: file)
         let header = current.header
         let log = header.logOffset..<header.logOffset + UInt64(header.logLength)
-        let regions = try VHDXRegions.read(from: file, log: log)
-        let metadata = try VHDXMetadata.read(from: file, region: regions.metadata)
+        let replayed = try ReplayedFile(file, header: header)
+        let regions = try VHDXRegions.read(from: replayed, log: log)
+        let metadata = try VHDXMetadata.read(from: replayed, region: regions.metadata)
         return VHDXStructure(
+            file: replayed,
             current: current,
             regions: regions,
             metadata: metadata,

@@ -128,7 +128,7 @@ struct ImageMergeTests {
         #expect(image.description.parent?.identifiers.contains(old) == false)
         #expect(image.description.parent?.candidates == ["base.vhdx", "elsewhere.vhdx"])
         let region = image.structure.regions.metadata
-        let table = try VHDXMetadataTable.read(from: image.file, region: region)
+        let table = try VHDXMetadataTable.read(from: image.structure.file, region: region)
         let item = try #require(table.item(VHDXMetadataTable.parentLocatorID))
         let bytes = try RawFile(child).read(at: region.offset + UInt64(item.offset), count: Int(item.length))
         let text = String(decoding: bytes.enumerated().filter { $0.offset % 2 == 0 }.map(\.element), as: UTF8.self)

@@ -31,8 +31,15 @@ struct VHDXRefusalTests {
 
     static let structural: [Fault] = [
         Fault("version 2", .unsupported) { $0.version = 2 },
-        Fault("log version 1", .unsupported) { $0.logVersion = 1 },
-        Fault("a log to replay", .unsupported) { $0.logGUID = GUID(high: 1, low: 1) },
+        Fault("log version 1", .unsupported) {
+            $0.logVersion = 1
+            $0.logGUID = GUID(high: 1, low: 1)
+        },
+        Fault("a log without an entry", .corrupt) { $0.logGUID = GUID(high: 1, low: 1) },
+        Fault("no log where one is to be replayed", .corrupt) {
+            $0.logGUID = GUID(high: 1, low: 1)
+            $0.logLength = 0
+        },
         Fault("log offset between mebibytes", .corrupt) { $0.logOffset += 4_096 },
         Fault("log length between mebibytes", .corrupt) { $0.logLength += 4_096 },
         Fault("log in the header section", .corrupt) { $0.logOffset = 0 },

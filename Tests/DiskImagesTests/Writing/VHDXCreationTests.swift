@@ -149,7 +149,7 @@ struct VHDXCreationTests {
         try parent.write(to: folder.file("p.vhdx"))
         try VHDXCreation.differencing(parent: folder.file("p.vhdx")).create(at: folder.file("c.vhdx"))
         let image = try VHDXImage(LocalFiles().open(folder.file("c.vhdx")))
-        let table = try VHDXMetadataTable.read(from: image.file, region: image.structure.regions.metadata)
+        let table = try VHDXMetadataTable.read(from: image.structure.file, region: image.structure.regions.metadata)
         let users = table.entries.filter(\.isUser)
         #expect(users.map(\.id) == [copied])
         let place = image.structure.regions.metadata.offset + UInt64(try #require(users.first).offset)

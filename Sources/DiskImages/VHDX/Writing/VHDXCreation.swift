@@ -124,7 +124,7 @@ extension VHDXImage {
     /// The items that a child takes over from its parent beside the known ones ([MS-VHDX] 2.6.1.2, IsVirtualDisk).
     fileprivate func inheritableItems() throws(ImageError) -> [VHDXMetadataItem] {
         let region = structure.regions.metadata
-        let table = try VHDXMetadataTable.read(from: file, region: region)
+        let table = try VHDXMetadataTable.read(from: structure.file, region: region)
         var items: [VHDXMetadataItem] = []
         var length: UInt64 = 0
         for entry in table.entries where entry.isVirtualDisk {
@@ -139,7 +139,10 @@ extension VHDXImage {
                     isUser: entry.isUser,
                     isVirtualDisk: true,
                     isRequired: entry.isRequired,
-                    content: try file.bytes(at: region.offset + UInt64(entry.offset), count: Int(entry.length))
+                    content: try structure.file.bytes(
+                        at: region.offset + UInt64(entry.offset),
+                        count: Int(entry.length)
+                    )
                 )
             )
         }

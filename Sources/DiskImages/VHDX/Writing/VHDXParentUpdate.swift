@@ -26,7 +26,7 @@ struct VHDXParentUpdate {
     func accept(_ next: GUID, besides current: GUID) throws(ImageError) {
         let file = image.file
         let region = image.structure.regions.metadata
-        let table = try VHDXMetadataTable.read(from: file, region: region)
+        let table = try VHDXMetadataTable.read(from: image.structure.file, region: region)
         guard let index = table.index(of: VHDXMetadataTable.parentLocatorID) else {
             throw file.corrupt("The file has no metadata item for the parent locator.", at: region.offset)
         }

@@ -45,8 +45,10 @@ public final class VHDXWriter: ImageWriter {
         return try VHDXWriter(checking: image, storage: storage, path: path)
     }
 
-    /// - Throws: `corrupt` where any block of `image`, the same file, is damaged.
+    /// - Throws: `unsupported` where the log of `image`, the same file, must be replayed first; `corrupt` where any block of it
+    ///   is damaged.
     convenience init(checking image: VHDXImage, storage: any ImageStorage, path: String) throws(ImageError) {
+        try image.checkLogIsEmpty()
         // The file is going to grow. An entry that leads beyond its end would then lead to something.
         if let problem = try VHDXBlockCheck(image).problems(limit: 1).first { throw problem }
         self.init(storage: storage, path: path, structure: image.structure)

@@ -1,0 +1,172 @@
+internal import ByteReading
+
+/// A VHDX file as it is once its log is replayed ([MS-VHDX] 2.3.3), which happens in memory: the file is only read.
+///
+/// Everything but the headers and the log is read through it. Where the log is empty it is the file itself, at no cost.
+struct ReplayedFile: Sendable {
+    /// Below it lie the file's identifier and the headers, which are never written by way of the log.
+    private static let firstTarget = VHDXFormat.regionTableOffsets[0]
+
+    let file: ImageFile
+    /// In bytes, with what the log adds at the end.
+    let size: UInt64
+    /// Nil where the log is empty.
+    let overlay: VHDXLogOverlay?
+    private let logOffset: UInt64
+
+    /// Looks for what is to be replayed, where `header` says that something is.
+    ///
+    /// - Throws: `corrupt` where there is no complete sequence of entries, where the file was cut short since, and where an
+    ///   entry writes to what is not written so; `unsupported` for a field that is not known; `resourceLimit` where the
+    ///   log holds more than this program replays.
+    init(_ file: ImageFile, header: VHDXHeader) throws(ImageError) {
+        self.file = file
+        logOffset = header.logOffset
+        guard header.logGUID != .zero else {
+            size = file.size
+            overlay = nil
+            return
+        }
+        var log = VHDXLog(of: header, in: file)
+        guard let sequence = try log.activeSequence() else {
+            throw file.corrupt(
+                "The file was not closed properly, and its log has no complete sequence of entries to replay: "
+                    + "copy the file again from where it came from, or restore it from a backup.",
+                at: header.logOffset
+            )
+        }
+        let head = sequence.head
+        let place = header.logOffset + head.position
+        guard head.flushedFileOffset <= file.size else {
+            throw file.corrupt(
+                "The file was cut short: its log says that it had at least \(head.flushedFileOffset) bytes, "
+                    + "and it has \(file.size).",
+                at: place + 48
+            )
+        }
+        guard head.lastFileOffset <= VHDXFormat.maximumFileSize else {
+            throw file.corrupt(
+                "The log makes the file \(head.lastFileOffset) bytes long, which no VHDX file is.",
+                at: place + 56
+            )
+        }
+        var size = max(file.size, head.lastFileOffset)
+        var writes: [VHDXLogOverlay.Piece] = []
+        let logSectors = log.offset..<log.offset + log.length
+        try log.forEachDescriptor(of: sequence) { (descriptor, place, offset) throws(ImageError) in
+            guard writes.count < VHDXLogOverlay.maximumDescriptorCount else {
+                throw file.error(
+                    .resourceLimit,
+                    "The log holds more than the \(VHDXLogOverlay.maximumDescriptorCount) changes that are replayed.",
+                    at: offset
+                )
+            }
+            let length: UInt64
+            let source: VHDXLogOverlay.Source
+            switch descriptor.kind {
+            case .zero(let count): (length, source) = (count, .zeroes)
+            case .data: (length, source) = (VHDXLog.sectorLength, .log(place))
+            }
+            let start = descriptor.fileOffset
+            guard length <= VHDXFormat.maximumFileSize, start <= VHDXFormat.maximumFileSize - length,
+                start >= Self.firstTarget, start + length <= logSectors.lowerBound || start >= logSectors.upperBound
+            else {
+                throw file.corrupt(
+                    "The log writes \(length) bytes at offset \(start), where nothing is written by way of the log.",
+                    at: offset
+                )
+            }
+            size = max(size, start + length)
+            writes.append(
+                VHDXLogOverlay.Piece(
+                    sectors: start / VHDXLog.sectorLength..<(start + length) / VHDXLog.sectorLength,
+                    source: source
+                )
+            )
+        }
+        self.size = size
+        overlay = VHDXLogOverlay(writes)
+    }
+
+    /// Fills `buffer` with what the replayed file holds from `offset` on.
+    ///
+    /// - Throws: `corrupt` where the file ends before, `readFailed`.
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {
+        guard let overlay else { return try file.read(at: offset, into: buffer) }
+        guard offset <= size, UInt64(buffer.count) <= size - offset else {
+            throw corrupt("The file ends before the \(buffer.count) bytes that should be here.", at: offset)
+        }
+        let stored = offset < file.size ? Int(min(UInt64(buffer.count), file.size - offset)) : 0
+        if stored > 0 { try file.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<stored])) }
+        UnsafeMutableRawBufferPointer(rebasing: buffer[stored...]).initializeMemory(as: UInt8.self, repeating: 0)
+        let end = offset + UInt64(buffer.count)
+        for piece in overlay.pieces(from: offset / VHDXLog.sectorLength) {
+            let start = piece.sectors.lowerBound * VHDXLog.sectorLength
+            guard start < end else { break }
+            let from = max(start, offset)
+            let to = min(end, piece.sectors.upperBound * VHDXLog.sectorLength)
+            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[Int(from - offset)..<Int(to - offset)])
+            switch piece.source {
+            case .zeroes:
+                part.initializeMemory(as: UInt8.self, repeating: 0)
+            case .log(let place):
+                let sector = try content(of: place)
+                sector.withUnsafeBytes { bytes in
+                    part.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[Int(from - start)..<Int(to - start)]))
+                }
+            }
+        }
+    }
+
+    /// The 4 KiB that a data descriptor and its data sector describe (2.3.1.3).
+    func content(of place: VHDXLogOverlay.Place) throws(ImageError) -> [UInt8] {
+        let descriptorOffset = logOffset + UInt64(place.descriptor) * VHDXLogDescriptor.length
+        let descriptor = try file.bytes(at: descriptorOffset, count: Int(VHDXLogDescriptor.length))
+        var sector = try file.bytes(
+            at: logOffset + UInt64(place.data) * VHDXLog.sectorLength,
+            count: Int(VHDXLog.sectorLength)
+        )
+        sector.replaceSubrange(..<8, with: descriptor[8..<16])
+        sector.replaceSubrange((sector.count - 4)..., with: descriptor[4..<8])
+        return sector
+    }
+
+    /// A copy of `count` bytes from `offset`: for a structure of bounded size.
+    func bytes(at offset: UInt64, count: Int) throws(ImageError) -> [UInt8] {
+        guard overlay != nil else { return try file.bytes(at: offset, count: count) }
+        guard count >= 0, count <= ImageFile.maximumStructureLength else {
+            throw corrupt("A structure of \(count) bytes is longer than any that the format has.", at: offset)
+        }
+        var bytes = [UInt8](repeating: 0, count: count)
+        var span = bytes.mutableSpan
+        try span.withUnsafeMutableBytes { (buffer) throws(ImageError) in try read(at: offset, into: buffer) }
+        return bytes
+    }
+
+    /// Makes `words` the `count` little-endian numbers from `offset`. Its storage is kept from call to call.
+    func readWords(at offset: UInt64, count: Int, into words: inout [UInt64]) throws(ImageError) {
+        guard overlay != nil else { return try file.readWords(at: offset, count: count, into: &words) }
+        let bytes = try bytes(at: offset, count: count * 8)
+        if words.count < count { words = [UInt64](repeating: 0, count: count) }
+        do {
+            for index in 0..<count { words[index] = try bytes.span.bytes.littleEndian(UInt64.self, at: index * 8) }
+        } catch {
+            throw corrupt("\(error).", at: offset)
+        }
+    }
+
+    /// An error about the file.
+    func error(
+        _ code: ImageError.Code,
+        _ message: String,
+        at offset: UInt64? = nil,
+        detailCode: UInt32 = 0
+    ) -> ImageError {
+        file.error(code, message, at: offset, detailCode: detailCode)
+    }
+
+    /// The error for a structure of the file that is damaged.
+    func corrupt(_ message: String, at offset: UInt64? = nil, detailCode: UInt32 = 0) -> ImageError {
+        file.corrupt(message, at: offset, detailCode: detailCode)
+    }
+}
