@@ -48,7 +48,12 @@ struct ImageCommandTests {
     @Test("A good image", arguments: ["ndjson", "json"])
     func check(format: String) throws {
         let outcome = try image("check", "child.avhdx", "--format", format)
-        #expect(outcome.lines == [#"{"type":"image-check","schema":1,"path":"child.avhdx","ok":true,"problems":[]}"#])
+        #expect(
+            outcome.lines == [
+                #"{"type":"image-check","schema":1,"path":"child.avhdx","ok":true,"problems":[],"#
+                    + #""dirty_logs":[],"leaked_bytes":0}"#
+            ]
+        )
         #expect(outcome.status == 0)
     }
 
@@ -65,8 +70,31 @@ struct ImageCommandTests {
         #expect(problems?.allSatisfy { Set($0.keys) == ["reason", "path", "offset", "message"] } == true)
     }
 
+    @Test func aMergedCheckpointIsInItsParent() throws {
+        try silently("create", "a.vhdx", "--size", "8M", "--block-size", "1M")
+        try silently("create", "b.avhdx", "--parent", "a.vhdx", "--block-size", "1M")
+        try silently("write", "b.avhdx", "--offset", "1M", "--fill", "7", "--length", "4K")
+        let before = try Program.run("info", "a.vhdx", in: disks.folder).lastObject()
+        // Without the word nothing happens, for a sibling would be lost.
+        let refused = try image("merge", "b.avhdx")
+        #expect(refused.status == 2 && refused.output == "")
+        #expect(refused.error.contains("--only-child"))
+        try silently("merge", "b.avhdx", "--only-child")
+        let after = try Program.run("info", "a.vhdx", in: disks.folder).lastObject()
+        #expect(before["identifier"] as? String != after["identifier"] as? String)
+        let allocated = try Program.run("allocated", "a.vhdx", in: disks.folder)
+        #expect(allocated.lines.contains { $0.hasPrefix(#"{"type":"range","offset":1048576"#) })
+        #expect(allocated.status == 0)
+        #expect(try image("check", "b.avhdx").status == 0)
+        let base = try image("merge", "a.vhdx", "--only-child")
+        #expect(base.status == 2)
+        #expect(try base.lastObject()["reason"] as? String == "INVALID_PARAMETER")
+    }
+
     @Test func itIsAlwaysLocal() throws {
-        for command in [["check", "child.avhdx"], ["create", "new.vhdx", "--size", "8M"]] {
+        for command in [
+            ["check", "child.avhdx"], ["create", "new.vhdx", "--size", "8M"], ["merge", "child.avhdx", "--only-child"],
+        ] {
             let flag = try Program.run(["--server", "127.0.0.1:1", "image"] + command, in: disks.folder)
             #expect(flag.status == 2)
             #expect(flag.output == "")

@@ -1,5 +1,5 @@
 extension DiskChain {
-    /// Validates the disk `name` and everything it stands on, without changing anything.
+    /// Validates the disk `name` and everything it stands on, without changing anything. Of a VHD Set that is the live disk.
     ///
     /// - Returns: what was found: problems of the chain, then those of each file that could be opened, leaf first.
     /// - Throws: where the disk cannot be looked at: `fileNotFound`, `pathNotAllowed`, `accessDenied`, `unsupported`,
@@ -9,6 +9,10 @@ extension DiskChain {
         var report = ImageCheckReport()
         var layers: [any DiskImage] = []
         try report.note { (_) throws(ImageError) in
+            if NameClaim.format(of: file.name) == .vhdset {
+                layers = try VHDSet(file, in: files).chain?.layers ?? []
+                return
+            }
             layers = [try file.openImage(in: files)]
             while let parent = try nextLayer(of: layers, in: files) { layers.append(parent) }
         }

@@ -37,6 +37,9 @@ public struct CatalogueTime: Hashable, Sendable {
     /// In the form of RFC 3339, UTC; empty where the zone is not known.
     public var text: String { hasZone ? Clock(nanoseconds: nanoseconds).text + "Z" : "" }
 
+    /// The form that is read again as the same moment: ISO 8601, without a zone where none is known.
+    var catalogueText: String { Clock(nanoseconds: nanoseconds).text + (hasZone ? "Z" : "") }
+
     /// `/Date(1700773125000)/`, perhaps with a zone, which changes nothing.
     private static func milliseconds(_ bytes: [UInt8]) -> CatalogueTime? {
         let prefix = Array("/Date(".utf8)

@@ -1,6 +1,7 @@
 /// What the place of a snapshot in a chain depends on, of one layer.
 struct VHDSetLayer {
     var name: String
+    /// What changes when somebody writes to the file: a VHDX's DataWriteGuid. Other formats have nothing like it.
     var identifier: GUID?
     /// In nanoseconds since 1970.
     var modificationTime: Int64
@@ -14,7 +15,7 @@ struct VHDSetLayer {
     init(_ image: any DiskImage) {
         self.init(
             name: image.file.name,
-            identifier: image.description.identifier,
+            identifier: image.description.format == .vhdx ? image.description.identifier : nil,
             modificationTime: image.file.modificationTime
         )
     }

@@ -17,7 +17,7 @@ enum NewImageFile {
         let storage = try FileStorage.create(path, isDurable: isDurable)
         do throws(ImageError) {
             try fill(storage)
-            if isDurable { try synchronizeFolder(of: path) }
+            if isDurable { try FileReplacement.synchronizeFolder(of: path) }
         } catch {
             unlink(path)
             throw error
@@ -36,17 +36,6 @@ enum NewImageFile {
     static func checkIsFree(_ path: String) throws(ImageError) {
         guard access(path, F_OK) != 0 else {
             throw ImageError(.alreadyExists, "There is already a file of this name.", path: path)
-        }
-    }
-
-    /// Makes the new name as durable as the file.
-    private static func synchronizeFolder(of path: String) throws(ImageError) {
-        let descriptor = open(PathParts.folder(of: path) ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw ImageError.opening(path, failedWith: errno) }
-        defer { close(descriptor) }
-        // Some file systems cannot do this for a folder; they say EINVAL, and there is nothing else to do.
-        guard fsync(descriptor) == 0 || errno == EINVAL else {
-            throw ImageError(.writeFailed, "The folder cannot be written: \(systemMessage(errno)).", path: path)
         }
     }
 }

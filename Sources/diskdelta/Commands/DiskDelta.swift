@@ -12,7 +12,7 @@ struct DiskDelta: AsyncParsableCommand {
             resumable, 7 try later, 8 deadline, 9 not to be trusted, 130 interrupted, 1 any other failure.
             """,
         version: ServerDescription.version,
-        subcommands: [Info.self, Changes.self, Allocated.self, Check.self, Image.self]
+        subcommands: [Info.self, Changes.self, Allocated.self, Check.self, Image.self, SetCommand.self]
     )
 
     @OptionGroup var connection: ConnectionOptions

@@ -17,35 +17,40 @@ struct ImageCheck: AsyncParsableCommand {
 
     func run() async throws {
         try image.validateIsLocal()
-        let problems = try await output.format.telling {
-            try Image.telling { () throws(ImageError) in try DiskChain.problems(of: path, in: LocalFiles()) }
+        let report = try await output.format.telling {
+            try LocalCommand.telling { () throws(ImageError) in try DiskChain.check(path, in: LocalFiles()) }
         }
         let standardOutput = StandardOutput()
         switch output.format {
-        case .ndjson, .json: standardOutput.write { $0 += object(problems) + [UInt8(ascii: "\n")] }
-        case .table: standardOutput.write(table(problems))
+        case .ndjson, .json: standardOutput.write { $0 += object(report) + [UInt8(ascii: "\n")] }
+        case .table: standardOutput.write(table(report))
         }
         standardOutput.flush()
-        guard problems.isEmpty else { throw ExitCode(ExitStatus.untrustworthy) }
+        guard report.isSound else { throw ExitCode(ExitStatus.untrustworthy) }
     }
 
-    private func object(_ problems: [ImageError]) -> [UInt8] {
+    private func object(_ report: ImageCheckReport) -> [UInt8] {
         JSONWriter.object { line in
             line.field("type", "image-check")
             line.field("schema", 1)
             line.field("path", path)
-            line.field("ok", problems.isEmpty)
-            line.field("problems", objects: problems) { line, problem in
+            line.field("ok", report.isSound)
+            line.field("problems", objects: report.problems) { line, problem in
                 line.field("reason", CallError(problem).reason.name)
                 line.field("path", problem.path)
                 line.field("offset", problem.offset ?? 0)
                 line.field("message", problem.message)
             }
+            line.field("dirty_logs", strings: report.dirtyLogs)
+            line.field("leaked_bytes", report.leakedBytes)
         }
     }
 
-    private func table(_ problems: [ImageError]) -> String {
-        guard !problems.isEmpty else { return "\(path): no problems\n" }
-        return problems.map { "\(CallError($0).reason.name)  \($0)\n" }.joined()
+    private func table(_ report: ImageCheckReport) -> String {
+        var lines = report.problems.map { "\(CallError($0).reason.name)  \($0)" }
+        if lines.isEmpty { lines = ["\(path): no problems"] }
+        lines += report.dirtyLogs.map { "\($0): was not closed properly; its log is replayed by whoever reads it" }
+        if report.leakedBytes > 0 { lines.append("\(report.leakedBytes.asSize) of the files are lost until compacted") }
+        return lines.joined(separator: "\n") + "\n"
     }
 }

@@ -56,7 +56,7 @@ struct ImageCreate: AsyncParsableCommand {
     func run() async throws {
         try image.validateIsLocal()
         try await OutputFormat.standard.telling {
-            try Image.telling { () throws(ImageError) in try creation.create(at: path) }
+            try LocalCommand.telling { () throws(ImageError) in try creation.create(at: path) }
         }
     }
 

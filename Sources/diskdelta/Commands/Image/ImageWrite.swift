@@ -83,8 +83,8 @@ struct ImageWrite: AsyncParsableCommand {
     }
 
     /// Opens the image, and refuses what would not fit before the first byte is written.
-    private func openWriter(count: UInt64) throws -> VHDXWriter {
-        let writer = try Image.telling { () throws(ImageError) in try VHDXWriter.open(path) }
+    private func openWriter(count: UInt64) throws -> any ImageWriter {
+        let writer = try LocalCommand.telling { () throws(ImageError) in try ImageWriting.open(path) }
         let sector = writer.logicalSectorSize
         guard offset.bytes % sector == 0, count % sector == 0 else {
             throw CallError(
@@ -98,8 +98,8 @@ struct ImageWrite: AsyncParsableCommand {
         return writer
     }
 
-    private func write(_ bytes: ArraySlice<UInt8>, to writer: VHDXWriter, at offset: UInt64) throws {
-        try Image.telling { () throws(ImageError) in try writer.write(bytes.span.bytes, at: offset) }
+    private func write(_ bytes: ArraySlice<UInt8>, to writer: any ImageWriter, at offset: UInt64) throws {
+        try LocalCommand.telling { () throws(ImageError) in try writer.write(bytes.span.bytes, at: offset) }
     }
 }
 

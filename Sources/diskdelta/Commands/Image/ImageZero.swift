@@ -21,8 +21,8 @@ struct ImageZero: AsyncParsableCommand {
     func run() async throws {
         try image.validateIsLocal()
         try await OutputFormat.standard.telling {
-            try Image.telling { () throws(ImageError) in
-                try VHDXWriter.open(path).writeZeroes(at: offset.bytes, count: length.bytes)
+            try LocalCommand.telling { () throws(ImageError) in
+                try ImageWriting.open(path).writeZeroes(at: offset.bytes, count: length.bytes)
             }
         }
     }

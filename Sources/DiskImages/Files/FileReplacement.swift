@@ -1,0 +1,43 @@
+internal import Glibc
+
+/// Gives a name a new content as a whole: after a crash at any moment the name has the old content or the new one.
+enum FileReplacement {
+    /// - Parameter isNew: whether there must be no file of this name yet.
+    /// - Throws: `alreadyExists`, `fileNotFound` where the folder does not exist, `accessDenied`, `writeFailed`.
+    static func write(_ bytes: [UInt8], to path: String, isNew: Bool) throws(ImageError) {
+        // In the same folder, for a file cannot be renamed from one file system to another.
+        let name = PathParts.components(of: path).last ?? ""
+        let temporary = (PathParts.folder(of: path) ?? "") + ".\(name).\(GUID.random())"
+        do throws(ImageError) {
+            let storage = try FileStorage.create(temporary, isDurable: true)
+            try storage.grow(to: UInt64(bytes.count))
+            try storage.write(bytes, at: 0)
+            try storage.synchronize()
+        } catch {
+            unlink(temporary)
+            throw ImageError(error.code, error.message, path: path)
+        }
+        // A link fails where the name is taken; a rename takes it over.
+        let result = isNew ? link(temporary, path) : rename(temporary, path)
+        let failure = errno
+        if isNew || result != 0 { unlink(temporary) }
+        guard result == 0 else {
+            guard failure != EEXIST else {
+                throw ImageError(.alreadyExists, "There is already a file of this name.", path: path)
+            }
+            throw ImageError(.writeFailed, "The file cannot be put in place: \(systemMessage(failure)).", path: path)
+        }
+        try synchronizeFolder(of: path)
+    }
+
+    /// Makes a new name as durable as the file.
+    static func synchronizeFolder(of path: String) throws(ImageError) {
+        let descriptor = open(PathParts.folder(of: path) ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw ImageError.opening(path, failedWith: errno) }
+        defer { close(descriptor) }
+        // Some file systems cannot do this for a folder; they say EINVAL, and there is nothing else to do.
+        guard fsync(descriptor) == 0 || errno == EINVAL else {
+            throw ImageError(.writeFailed, "The folder cannot be written: \(systemMessage(errno)).", path: path)
+        }
+    }
+}
