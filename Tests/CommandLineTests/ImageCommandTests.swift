@@ -45,6 +45,52 @@ struct ImageCommandTests {
         #expect(changes.status == 0)
     }
 
+    @Test(arguments: ["avhd", "bin"]) func aVHDThatIsWrittenHasChanged(childExtension: String) throws {
+        let child = "b.\(childExtension)"
+        try silently("create", "a.vhd", "--size", "8M")
+        try silently("write", "a.vhd", "--offset", "0", "--fill", "255", "--length", "8M")
+        if childExtension == "bin" {
+            try silently("create", child, "--parent", "a.vhd", "--image-format", "vhd")
+        } else {
+            try silently("create", child, "--parent", "a.vhd", "--block-size", "512K")
+        }
+        try silently("write", child, "--offset", "1M", "--fill", "0xAB", "--length", "4K")
+        try silently("zero", child, "--offset", "5M", "--length", "1K")
+        let info = try Program.run("info", child, in: disks.folder).lastObject()
+        #expect(info["format"] as? String == "vhd" && info["disk_type"] as? String == "differencing")
+        let baselines = info["baselines"] as? [[String: Any]]
+        let since = try #require(baselines?.first?["id"] as? String)
+        let changes = try Program.run("changes", child, "--since", since, in: disks.folder)
+        // The format has no state for zeroes: they are data.
+        #expect(
+            changes.lines.dropFirst().dropLast() == [
+                #"{"type":"range","offset":1048576,"length":4096,"kind":"data"}"#,
+                #"{"type":"range","offset":5242880,"length":1024,"kind":"data"}"#,
+            ]
+        )
+        #expect(changes.status == 0)
+        #expect(try image("check", child).status == 0)
+    }
+
+    @Test func aRawDiskIsItsAllocation() throws {
+        let file = try RawFile(disks.folder.file("disk.raw"), create: true)
+        try file.truncate(to: 1 << 20)
+        try file.write([UInt8](repeating: 7, count: 65_536), at: 131_072)
+        let info = try Program.run("info", "disk.raw", in: disks.folder).lastObject()
+        #expect(info["format"] as? String == "raw" && info["disk_type"] as? String == "fixed")
+        #expect(info["size"] as? Int == 1 << 20)
+        #expect(info["identifier"] as? String == "" && (info["baselines"] as? [Any])?.isEmpty == true)
+        let allocated = try Program.run("allocated", "disk.raw", in: disks.folder)
+        #expect(allocated.status == 0)
+        #expect(
+            allocated.lines.dropFirst().dropLast()
+                == [#"{"type":"range","offset":131072,"length":65536,"kind":"data"}"#]
+        )
+        let changes = try Program.run("changes", "disk.raw", "--since", SmallDisks.baseID, in: disks.folder)
+        #expect(changes.status == 5)
+        #expect(try image("write", "disk.raw", "--offset", "0", "--fill", "1", "--length", "512").status == 1)
+    }
+
     @Test("A good image", arguments: ["ndjson", "json"])
     func check(format: String) throws {
         let outcome = try image("check", "child.avhdx", "--format", format)
@@ -119,6 +165,7 @@ struct ImageCommandTests {
             ["create", "x.vhdx", "--size", "8M", "--parent", "base.vhdx"],
             ["create", "x.vhdx", "--size", "8M", "--logical-sector-size", "1024"],
             ["create", "x.vhdx", "--size", "8M", "--image-format", "vdi"],
+            ["create", "x.vhd", "--size", "8M", "--logical-sector-size", "4096"],
             ["write", "base.vhdx", "--offset", "0"], ["write", "base.vhdx", "--fill", "1", "--length", "512"],
             ["write", "base.vhdx", "--offset", "0", "--fill", "256", "--length", "512"],
             ["write", "base.vhdx", "--offset", "0", "--fill", "1"],

@@ -7,8 +7,21 @@ struct ImageCreate: AsyncParsableCommand {
         abstract: "Make a dynamic disk, or with --parent a differencing one."
     )
 
+    /// The formats that disks can be made in.
     enum Format: String, ExpressibleByArgument, CaseIterable {
-        case vhdx
+        case vhdx, vhd
+
+        /// What the extension of a name claims.
+        init?(name: String) {
+            let name = name.lowercased()
+            if [".vhdx", ".avhdx"].contains(where: name.hasSuffix) {
+                self = .vhdx
+            } else if [".vhd", ".avhd"].contains(where: name.hasSuffix) {
+                self = .vhd
+            } else {
+                return nil
+            }
+        }
     }
 
     @ParentCommand var image: Image
@@ -24,11 +37,16 @@ struct ImageCreate: AsyncParsableCommand {
 
     @Option(
         name: .customLong("block-size"),
-        help: "A power of two from 1M to 256M; 32M, or 2M with --parent, by default."
+        help: """
+            A power of two up to 256M: from 1M for VHDX, by default 32M, or 2M with --parent; from 512K for VHD, by default 2M.
+            """
     )
     var blockSize: ByteCount?
 
-    @Option(name: .customLong("logical-sector-size"), help: "512 or 4096; that of the parent by default, else 512.")
+    @Option(
+        name: .customLong("logical-sector-size"),
+        help: "512 or 4096, for VHD 512; that of the parent by default, else 512."
+    )
     var logicalSectorSize: UInt32?
 
     @Option(help: "The disk to record the differences from.")
@@ -36,7 +54,7 @@ struct ImageCreate: AsyncParsableCommand {
 
     func validate() throws {
         if let blockSize, UInt32(exactly: blockSize.bytes) == nil {
-            throw ValidationError("--block-size must be a power of two from 1M to 256M")
+            throw ValidationError("--block-size must be a power of two of at most 256M")
         }
         if let logicalSectorSize, logicalSectorSize != 512, logicalSectorSize != 4096 {
             throw ValidationError("--logical-sector-size must be 512 or 4096")
@@ -46,29 +64,47 @@ struct ImageCreate: AsyncParsableCommand {
         if parent != nil, logicalSectorSize != nil {
             throw ValidationError("The sectors of a differencing disk are its parent's")
         }
-        if format == nil, ![".vhdx", ".avhdx"].contains(where: path.lowercased().hasSuffix) {
+        guard let format = chosenFormat else {
             throw ValidationError(
-                "The name does not tell the format: end it in .vhdx or .avhdx, or say --image-format vhdx"
+                "The name does not tell the format: end it in .vhdx, .avhdx, .vhd or .avhd, or say --image-format"
             )
         }
+        if format == .vhd, logicalSectorSize == 4096 { throw ValidationError("The sectors of a VHD have 512 bytes") }
     }
 
     func run() async throws {
         try image.validateIsLocal()
         try await OutputFormat.standard.telling {
-            try LocalCommand.telling { () throws(ImageError) in try creation.create(at: path) }
+            try LocalCommand.telling { () throws(ImageError) in
+                switch chosenFormat {
+                case .vhd: try vhd.create(at: path)
+                case .vhdx, nil: try vhdx.create(at: path)
+                }
+            }
         }
     }
 
-    private var creation: VHDXCreation {
-        let blockSize = blockSize.map { UInt32(clamping: $0.bytes) }
+    private var chosenFormat: Format? { format ?? Format(name: path) }
+
+    private var vhdx: VHDXCreation {
         if let parent {
-            return .differencing(parent: parent, blockSize: blockSize ?? VHDXCreation.defaultDifferencingBlockSize)
+            return .differencing(
+                parent: parent,
+                blockSize: blockSizeInBytes ?? VHDXCreation.defaultDifferencingBlockSize
+            )
         }
         return .dynamic(
             virtualSize: size?.bytes ?? 0,
-            blockSize: blockSize ?? VHDXCreation.defaultDynamicBlockSize,
+            blockSize: blockSizeInBytes ?? VHDXCreation.defaultDynamicBlockSize,
             logicalSectorSize: logicalSectorSize ?? 512
         )
     }
+
+    private var vhd: VHDCreation {
+        let blockSize = blockSizeInBytes ?? VHDCreation.defaultBlockSize
+        if let parent { return .differencing(parent: parent, blockSize: blockSize) }
+        return .dynamic(virtualSize: size?.bytes ?? 0, blockSize: blockSize)
+    }
+
+    private var blockSizeInBytes: UInt32? { blockSize.map { UInt32(clamping: $0.bytes) } }
 }
