@@ -49,7 +49,7 @@ public enum Oracles {
         )
     }
 
-    private static func find(_ name: String) -> String? {
+    static func find(_ name: String) -> String? {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
         return folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
     }
