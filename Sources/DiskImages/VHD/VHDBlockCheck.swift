@@ -72,7 +72,9 @@ struct VHDBlockCheck {
     private var leakedBytes: UInt64 {
         let blockLength = UInt64(length) << VHDFormat.sectorShift
         var leaked: UInt64 = 0
-        var end = dynamic.occupied.map(\.upperBound).max() ?? 0
+        // The table is filled up to a whole sector.
+        let unit = VHDFormat.sectorSize
+        var end = ((dynamic.occupied.map(\.upperBound).max() ?? 0) + unit - 1) / unit * unit
         func count(gapBefore offset: UInt64) {
             if offset > end, offset - end >= blockLength { leaked += offset - end }
             end = max(end, offset + blockLength)
