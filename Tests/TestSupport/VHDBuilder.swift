@@ -80,7 +80,7 @@ public struct VHDBuilder {
     }
 
     public var blockCount: Int { Int((virtualSize + UInt64(blockSize) - 1) / UInt64(blockSize)) }
-    public var bitmapLength: Int { (Int(blockSize) / 512 / 8 + 511) / 512 * 512 }
+    public var bitmapLength: Int { ((Int(blockSize) / 512 + 7) / 8 + 511) / 512 * 512 }
 
     /// Where the entry of a block stands in the file.
     public func placeOfEntry(block: Int) -> UInt64 { Self.tableOffset + UInt64(block) * 4 }

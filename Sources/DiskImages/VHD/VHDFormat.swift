@@ -18,9 +18,8 @@ enum VHDFormat {
     static let version: UInt32 = 0x0001_0000
 
     static let maximumVirtualSize: UInt64 = 2_040 << 30
-    /// Powers of two. The specification names no limits; real files have 512 KiB and 2 MiB. A block has at least the 64
-    /// sectors that an extent is a multiple of.
-    static let blockSizes: ClosedRange<UInt32> = 1 << 15...1 << 28
+    /// Powers of two. The specification names no limits; real files have 512 KiB and 2 MiB.
+    static let blockSizes: ClosedRange<UInt32> = 512...1 << 28
     /// What an entry of the block allocation table has for a block that is not in the file.
     static let absentBlock: UInt32 = 0xFFFF_FFFF
 

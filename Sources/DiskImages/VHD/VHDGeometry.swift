@@ -19,7 +19,7 @@ struct VHDGeometry: Equatable {
 
     /// In bytes: a bit for each sector, in whole sectors. The data follows behind it.
     var bitmapLength: UInt64 {
-        (sectorsPerBlock / 8 + VHDFormat.sectorSize - 1) / VHDFormat.sectorSize * VHDFormat.sectorSize
+        ((sectorsPerBlock + 7) / 8 + VHDFormat.sectorSize - 1) / VHDFormat.sectorSize * VHDFormat.sectorSize
     }
 
     /// How many bytes of the virtual disk block `block` holds: less than a block at the disk's end.

@@ -25,27 +25,20 @@ public final class VHDImage: DiskImage {
     public let description: ImageDescription
     public let file: ImageFile
 
-    let structure: VHDStructure
-    private var blocks: Blocks?
+    /// What an extent begins and ends at a multiple of: 64 sectors.
+    static let alignment = 64 * VHDFormat.sectorSize
 
-    /// What is needed to find and read blocks.
-    private struct Blocks {
-        let geometry: VHDGeometry
-        var table: VHDBlockTable
-        var bitmap: VHDSectorBitmap
-    }
+    let structure: VHDStructure
+    /// Nil for a fixed disk.
+    private var blocks: VHDBlockReader?
 
     /// - Throws: `corrupt`; `unsupported` for what this program does not know; `readFailed`.
     public init(_ file: ImageFile) throws(ImageError) {
         self.file = file
         structure = try VHDStructure.read(from: file)
         description = structure.description
-        if let dynamic = structure.dynamic {
-            blocks = Blocks(
-                geometry: dynamic.geometry,
-                table: dynamic.table(in: file),
-                bitmap: VHDSectorBitmap(file: file, geometry: dynamic.geometry)
-            )
+        blocks = structure.dynamic.map { [structure] dynamic in
+            VHDBlockReader(file: file, dynamic: dynamic, dataEnd: structure.dataEnd)
         }
     }
 
@@ -56,30 +49,10 @@ public final class VHDImage: DiskImage {
     ) throws(ImageError) -> LayerExtent {
         let size = description.virtualSize
         let limit = min(limit, size)
-        let alignment = 64 * VHDFormat.sectorSize
-        guard offset < limit, offset % alignment == 0, limit % alignment == 0 || limit == size else {
+        guard offset < limit, offset % Self.alignment == 0, limit % Self.alignment == 0 || limit == size else {
             throw file.error(.invalidParameter, "The bytes \(offset) to \(limit) are no window of the disk.")
         }
-        guard let geometry = blocks?.geometry else { return .uniform(.data, end: limit) }
-        let block = offset >> geometry.blockShift
-        guard let entry = try blocks?.table.entry(block) else {
-            let blockLimit = (limit + geometry.blockSize - 1) >> geometry.blockShift
-            let next = blocks?.table.endOfAbsentRun(from: block, limit: blockLimit) ?? block + 1
-            return .uniform(.absent, end: min(limit, next << geometry.blockShift))
-        }
-        if let problem = structure.dynamic?.problem(withPlaceOf: entry, block: block, dataEnd: structure.dataEnd) {
-            let place = blocks?.table.fileOffset(ofEntry: block)
-            throw file.corrupt(problem, at: place, detailCode: VHDDetailCode.blockTableCorrupt)
-        }
-        try blocks?.bitmap.load(block: block, at: UInt64(entry) << VHDFormat.sectorShift)
-        let start = block << geometry.blockShift
-        let end = min(limit, start + geometry.blockSize)
-        let count = try blocks?.bitmap.fill(
-            &mask,
-            from: (offset - start) >> VHDFormat.sectorShift,
-            count: (end - offset) >> VHDFormat.sectorShift
-        )
-        return .mixed(end: offset + (count ?? 0) << VHDFormat.sectorShift)
+        return try blocks?.extent(at: offset, limit: limit, into: &mask) ?? .uniform(.data, end: limit)
     }
 }
 

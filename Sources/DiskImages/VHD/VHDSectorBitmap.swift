@@ -14,6 +14,9 @@ struct VHDSectorBitmap {
         wordCount = Int(geometry.bitmapLength / 8)
     }
 
+    /// The bits of the first 64 sectors of the block that was loaded.
+    var firstWord: UInt64 { words.first ?? 0 }
+
     /// Reads the bitmap of `block`, which begins at `offset` of the file.
     mutating func load(block: UInt64, at offset: UInt64) throws(ImageError) {
         if self.block == block { return }

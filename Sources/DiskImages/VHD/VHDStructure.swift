@@ -88,7 +88,7 @@ struct VHDStructure {
         func corrupt(_ message: String, detailCode: UInt32 = VHDDetailCode.headerCorrupt) -> ImageError {
             file.corrupt(message, at: footer.dataOffset, detailCode: detailCode)
         }
-        guard header.blockSize.nonzeroBitCount == 1, UInt64(header.blockSize) >= VHDFormat.sectorSize else {
+        guard header.blockSize.nonzeroBitCount == 1, header.blockSize >= VHDFormat.blockSizes.lowerBound else {
             throw corrupt(
                 "The header says that blocks have \(header.blockSize) bytes; none can have that.",
                 detailCode: VHDDetailCode.invalidBlockSize
@@ -97,7 +97,7 @@ struct VHDStructure {
         guard VHDFormat.blockSizes.contains(header.blockSize) else {
             throw file.error(
                 .unsupported,
-                "The disk has blocks of \(header.blockSize) bytes; this program reads 32 KiB to 256 MiB.",
+                "The disk has blocks of \(header.blockSize) bytes; this program reads up to 256 MiB.",
                 at: footer.dataOffset,
                 detailCode: VHDDetailCode.invalidBlockSize
             )

@@ -57,6 +57,45 @@ struct VHDImageTests {
         }
     }
 
+    /// Extents end on multiples of 64 sectors, whatever the blocks do.
+    @Test(arguments: [UInt32](9...15).map { 1 << $0 }) func blocksMayBeSmall(blockSize: UInt32) throws {
+        var random = RepeatableGenerator(seed: UInt64(blockSize))
+        for round in 0..<4 {
+            let perBlock = Int(blockSize / 512)
+            var builder = VHDBuilder(virtualSize: UInt64(9_000 + round * 37) * 512, blockSize: blockSize)
+            if round % 2 == 1 { builder.setParent(GUID(high: 1, low: 1), path: "p.vhd") }
+            let sectorCount = Int(builder.virtualSize / 512)
+            var expected: [Int] = []
+            for block in 0..<builder.blockCount where random.chance(round < 2 ? 50 : 2) {
+                let all = (0..<perBlock).filter { _ in random.chance(50) }
+                builder.blocks[block] = .init(sectors: Set(all))
+                expected += all.map { block * perBlock + $0 }.filter { $0 < sectorCount }
+            }
+            let image = try open(builder)
+            #expect(try sectors(image) == expected)
+            let windows = stride(from: UInt64(32 << 10), to: image.size, by: 96 << 10)
+            #expect(try LayerWalk.codes(of: image, windows: Array(windows)) == LayerWalk.codes(of: image))
+            let writer = try ImageWriting.open(path, isDurable: false)
+            try writer.write([UInt8](repeating: 1, count: 512 * 100), at: 512 * 1_000)
+            let written = Set(try sectors(VHDImage(LocalFiles().open(path))))
+            #expect(written.isSuperset(of: expected + Array(1_000..<1_100)))
+            #expect(try DiskChain.problems(of: path, in: LocalFiles()).filter { $0.code != .parentNotFound }.isEmpty)
+        }
+    }
+
+    /// What lies before a damaged entry is told, and what lies behind it as well.
+    @Test func aDamagedEntryAmongSmallBlocksIsRefusedByItself() throws {
+        var builder = VHDBuilder(virtualSize: 256 * 4_096, blockSize: 4_096)
+        builder.blocks = [0: .init(sectors: [1]), 20: .init(sectors: [2]), 21: .init(entry: 1, sectors: [])]
+        let image = try open(builder)
+        var mask = SectorMask()
+        #expect(try image.extent(at: 0, limit: image.size, into: &mask) == .mixed(end: 16 * 4_096))
+        #expect(mask.words[0] == 2)
+        #expect(throws: ImageError.self) { try image.extent(at: 16 * 4_096, limit: image.size, into: &mask) }
+        let rest: UInt64 = 24 * 4_096
+        #expect(try image.extent(at: rest, limit: image.size, into: &mask) == .uniform(.absent, end: image.size))
+    }
+
     @Test func bitsOfAByteAreTurnedRound() {
         var word: UInt64 = 1
         for byte in 0..<8 {
@@ -224,7 +263,7 @@ struct VHDImageTests {
         #expect(try code { $0.maximumEntryCount = 1 } == ["corrupt", "8"])
         #expect(try code { $0.maximumEntryCount = .max } == ["opens"])
         for size in [UInt32(0), 1, 256, 3 << 20, .max] { #expect(try blockSizeCode(size) == ["corrupt", "b"]) }
-        for size in [UInt32(512), 16 << 10, 512 << 20] { #expect(try blockSizeCode(size) == ["unsupported", "b"]) }
+        for size in [UInt32(512) << 20, 1 << 31] { #expect(try blockSizeCode(size) == ["unsupported", "b"]) }
         #expect(try code { $0.type = 4 } == ["corrupt", "8"])
         #expect(try code { $0.setParent(.zero, path: "p.vhd") } == ["corrupt", "8"])
         #expect(try code { $0.setParent(GUID(high: 1, low: 1), path: "") } == ["corrupt", "8"])
