@@ -97,7 +97,7 @@ struct ImageCommandTests {
         #expect(
             outcome.lines == [
                 #"{"type":"image-check","schema":1,"path":"child.avhdx","ok":true,"problems":[],"#
-                    + #""dirty_logs":[],"leaked_bytes":0}"#
+                    + #""dirty_logs":[],"repaired":[],"leaked_bytes":0}"#
             ]
         )
         #expect(outcome.status == 0)
@@ -114,6 +114,32 @@ struct ImageCommandTests {
         #expect(outcome.output.hasPrefix(prefix), "\(outcome.output)")
         let problems = try outcome.lastObject()["problems"] as? [[String: Any]]
         #expect(problems?.allSatisfy { Set($0.keys) == ["reason", "path", "offset", "message"] } == true)
+    }
+
+    @Test func aRepairReplaysTheLog() throws {
+        let path = disks.folder.file("dirty.vhdx")
+        _ = try RandomDirtyImage(seed: 5, path: path, after: disks.folder.file("after.vhdx"), isForQEMU: true)
+        let url = URL(fileURLWithPath: path)
+        let before = try Data(contentsOf: url)
+        let allocated = try Program.run("allocated", "dirty.vhdx", in: disks.folder)
+        let dirty = try image("check", "dirty.vhdx")
+        #expect(dirty.status == 0)
+        #expect(try dirty.lastObject()["dirty_logs"] as? [String] == ["dirty.vhdx"])
+        #expect(try Data(contentsOf: url) == before)
+        let repaired = try image("check", "dirty.vhdx", "--repair")
+        #expect(repaired.status == 0, "\(repaired.error)")
+        #expect(try repaired.lastObject()["repaired"] as? [String] == ["dirty.vhdx"])
+        #expect((try repaired.lastObject()["dirty_logs"] as? [String])?.isEmpty == true)
+        #expect(try Data(contentsOf: url) != before)
+        // The answers are what they were.
+        let after = try Program.run("allocated", "dirty.vhdx", in: disks.folder)
+        #expect(after.lines.dropFirst() == allocated.lines.dropFirst() && after.status == 0)
+        // There is nothing to do a second time.
+        let again = try image("check", "dirty.vhdx", "--repair", "--format", "table")
+        #expect(again.status == 0 && again.output.contains("no problems") && !again.output.contains("repaired"))
+        // What is damaged is told, and not touched.
+        try disks.writeDamagedDisk()
+        #expect(try image("check", "damaged.vhdx", "--repair").status == 9)
     }
 
     @Test func aMergedCheckpointIsInItsParent() throws {

@@ -6,30 +6,39 @@ internal import DiskImages
 struct ImageCheck: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Validate an image and its chain, without changing anything."
+        abstract: "Validate an image and its chain; without --repair, nothing is changed."
     )
 
     @ParentCommand var image: Image
     @OptionGroup var output: FormatOptions
 
-    @Argument(help: "The image to check.")
+    @Argument(help: "The image to check, or the catalogue of a VHD Set.")
     var path: String
+
+    @Flag(help: "First write into the files of the chain what the logs of those hold that were not closed properly.")
+    var repair = false
 
     func run() async throws {
         try image.validateIsLocal()
-        let report = try await output.format.telling {
-            try LocalCommand.telling { () throws(ImageError) in try DiskChain.check(path, in: LocalFiles()) }
+        let (report, repaired) = try await output.format.telling {
+            try LocalCommand.telling { () throws(ImageError) in
+                let report = try DiskChain.check(path, in: LocalFiles())
+                guard repair, report.hasDirtyLog else { return (report, [String]()) }
+                // The base first: each file is then as good as what it stands on.
+                for name in report.dirtyLogs.reversed() { try VHDXRepair.replay(name) }
+                return (try DiskChain.check(path, in: LocalFiles()), report.dirtyLogs)
+            }
         }
         let standardOutput = StandardOutput()
         switch output.format {
-        case .ndjson, .json: standardOutput.write { $0 += object(report) + [UInt8(ascii: "\n")] }
-        case .table: standardOutput.write(table(report))
+        case .ndjson, .json: standardOutput.write { $0 += object(report, repaired) + [UInt8(ascii: "\n")] }
+        case .table: standardOutput.write(table(report, repaired))
         }
         standardOutput.flush()
         guard report.isSound else { throw ExitCode(ExitStatus.untrustworthy) }
     }
 
-    private func object(_ report: ImageCheckReport) -> [UInt8] {
+    private func object(_ report: ImageCheckReport, _ repaired: [String]) -> [UInt8] {
         JSONWriter.object { line in
             line.field("type", "image-check")
             line.field("schema", 1)
@@ -42,14 +51,16 @@ struct ImageCheck: AsyncParsableCommand {
                 line.field("message", problem.message)
             }
             line.field("dirty_logs", strings: report.dirtyLogs)
+            line.field("repaired", strings: repaired)
             line.field("leaked_bytes", report.leakedBytes)
         }
     }
 
-    private func table(_ report: ImageCheckReport) -> String {
+    private func table(_ report: ImageCheckReport, _ repaired: [String]) -> String {
         var lines = report.problems.map { "\(CallError($0).reason.name)  \($0)" }
         if lines.isEmpty { lines = ["\(path): no problems"] }
-        lines += report.dirtyLogs.map { "\($0): was not closed properly; its log is replayed by whoever reads it" }
+        lines += repaired.map { "\($0): repaired, its log was replayed" }
+        lines += report.dirtyLogs.map { "\($0): not closed properly; --repair replays its log" }
         if report.leakedBytes > 0 { lines.append("\(report.leakedBytes.asSize) of the files are lost until compacted") }
         return lines.joined(separator: "\n") + "\n"
     }
