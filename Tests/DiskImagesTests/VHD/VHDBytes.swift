@@ -9,6 +9,11 @@ enum VHDBytes {
         var sector: Int
     }
 
+    /// "All sectors within a block whose corresponding bits in the bitmap are zero must contain 512 bytes of zero on disk."
+    struct SectorThatIsNotZero: Error {
+        var sector: Int
+    }
+
     /// The word that each sector repeats; `absent` for sectors that are not in this file.
     static func words(of image: VHDImage, path: String, absent: UInt64) throws -> [UInt64] {
         let codes = try LayerWalk.codes(of: image)
@@ -19,16 +24,25 @@ enum VHDBytes {
         var words = [UInt64](repeating: absent, count: codes.count)
         for block in 0...(codes.count - 1) / perBlock {
             let sectors = block * perBlock..<min((block + 1) * perBlock, codes.count)
-            guard codes[sectors].contains(LayerWalk.code(.data)) else { continue }
             var start: UInt64 = 0
             if blockSize > 0 {
                 let entry = try file.number(UInt32.self, at: 1_536 + UInt64(block) * 4).byteSwapped
+                if entry == .max { continue }
                 start = UInt64(entry) * 512 + UInt64(bitmapLength)
             }
             let bytes = try file.read(at: start, count: sectors.count * 512)
             let content = bytes.span.bytes
-            for sector in sectors where codes[sector] == LayerWalk.code(.data) {
+            for sector in sectors {
                 let place = (sector - sectors.lowerBound) * 512
+                guard codes[sector] == LayerWalk.code(.data) else {
+                    // After a crash a differencing disk may have what nobody reads.
+                    if image.description.diskType == .dynamic,
+                        content.unsafeLoadUnaligned(fromByteOffset: place, as: UInt64.self) != 0
+                    {
+                        throw SectorThatIsNotZero(sector: sector)
+                    }
+                    continue
+                }
                 let first = content.unsafeLoadUnaligned(fromByteOffset: place, as: UInt64.self)
                 let last = content.unsafeLoadUnaligned(fromByteOffset: place + 504, as: UInt64.self)
                 guard first == last else { throw TornSector(sector: sector) }

@@ -16,13 +16,16 @@ struct VHDCrashTests {
 
     struct Scenario: CustomTestStringConvertible, Sendable {
         var type: ImageDescription.DiskType
+        /// Whether two blocks are there whose bits are all clear, as other programs leave them.
+        var hasBlocks = false
         var seed: UInt64
 
-        var testDescription: String { "\(type.rawValue), seed \(seed)" }
+        var testDescription: String { "\(type.rawValue)\(hasBlocks ? " with blocks" : ""), seed \(seed)" }
     }
 
-    static let scenarios: [Scenario] = [ImageDescription.DiskType.fixed, .dynamic, .differencing].flatMap { type in
-        (1...3).map { Scenario(type: type, seed: $0) }
+    static let scenarios: [Scenario] = (1...3).flatMap { seed in
+        [ImageDescription.DiskType.fixed, .dynamic, .differencing].map { Scenario(type: $0, seed: seed) }
+            + [Scenario(type: .dynamic, hasBlocks: true, seed: seed)]
     }
 
     private static func make(_ type: ImageDescription.DiskType, in folder: TemporaryFolder) throws -> String {
@@ -49,6 +52,11 @@ struct VHDCrashTests {
         var random = RepeatableGenerator(seed: scenario.seed)
         let folder = try TemporaryFolder()
         let path = try Self.make(scenario.type, in: folder)
+        if scenario.hasBlocks {
+            var builder = VHDBuilder(virtualSize: UInt64(Self.sectorCount) * 512, blockSize: 512 << 10)
+            builder.blocks = [1: .init(sectors: []), 3: .init(sectors: [])]
+            try builder.write(to: path)
+        }
         let replayed = folder.file("replayed.vhd")
         try VHDXBytes.copy(path, to: replayed)
 

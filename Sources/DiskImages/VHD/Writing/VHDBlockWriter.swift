@@ -68,11 +68,14 @@ struct VHDBlockWriter {
         // What is absent in a disk without a parent reads as zeroes already.
         let leavesAbsent = source.isZeroes && !geometry.isDifferencing
         var places = try makeRoom(for: leavesAbsent ? 0 : batch.count { $0.entry == nil }, footers: &footers)[...]
+        for case (let part, let entry?) in batch.map({ ($0, $0.entry) }) where !leavesAbsent {
+            try setBits(of: part, at: UInt64(entry) << VHDFormat.sectorShift)
+        }
+        // Without a parent a sector whose bit is clear is zero, in the file too, and some readers insist on that.
+        if !geometry.isDifferencing, !pending.isEmpty { try applyPending() }
         for part in batch {
             if let entry = part.entry {
-                let offset = UInt64(entry) << VHDFormat.sectorShift
-                try writePayload(part, from: source, toBlockAt: offset)
-                if !leavesAbsent { try setBits(of: part, at: offset) }
+                try writePayload(part, from: source, toBlockAt: UInt64(entry) << VHDFormat.sectorShift)
             } else if !leavesAbsent, let offset = places.popFirst() {
                 // What is not written of the block is zero, for the file grew by zeroes.
                 if !source.isZeroes { try writePayload(part, from: source, toBlockAt: offset) }
@@ -81,7 +84,10 @@ struct VHDBlockWriter {
             }
         }
         try storage.synchronize()
-        guard !pending.isEmpty else { return }
+        if !pending.isEmpty { try applyPending() }
+    }
+
+    private mutating func applyPending() throws(ImageError) {
         for change in pending { try storage.write(change.bytes, at: change.place) }
         pending.removeAll(keepingCapacity: true)
         try storage.synchronize()

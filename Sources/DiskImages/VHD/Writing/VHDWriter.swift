@@ -17,6 +17,7 @@ internal import ByteReading
 ///    there any more.
 /// 3. The payload, and the bitmaps of new blocks. A sector that is overwritten in place is old or new, as on any disk. All
 ///    else goes where nothing refers to yet: into new blocks, over the old footer too, or into sectors whose bit is clear.
+///    Where there is no parent, such bits are set before: the sectors are zero with them and without.
 /// 4. What makes it visible: bits of blocks that were there, which only ever are set, and the entries of new blocks in the
 ///    block allocation table. An entry is four bytes and never crosses a sector of the medium; and each bit and each entry
 ///    is independent of every other.
