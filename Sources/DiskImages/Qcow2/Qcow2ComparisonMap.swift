@@ -49,7 +49,7 @@ private struct Qcow2Comparison: Qcow2ClusterSource {
     /// Whether all that an L1 entry stands for was there in the earlier state. What lies behind the end of a disk can be the
     /// state of a virtual machine.
     private func isInBoth(_ table: UInt64) -> Bool {
-        min(table + 1 << geometry.l2Bits, geometry.clusterCount) <= earlier.rules.geometry.clusterCount
+        min((table + 1) << geometry.l2Bits, geometry.clusterCount) <= earlier.rules.geometry.clusterCount
     }
 
     func content(ofCluster index: UInt64) -> Qcow2Content? {

@@ -14,9 +14,10 @@ struct Qcow2EntryRules {
         entry.offset != 0 || hasExternalData && entry.isCopied
     }
 
-    /// What is wrong with the entry of cluster `index`, as the rest of a sentence; nil where nothing is.
+    /// What is wrong with the entry of cluster `index`, inside the disk where it has one, as the rest of a sentence; nil where nothing is.
     func problem(with entry: Qcow2Entry, cluster index: UInt64) -> String? {
-        entry.isCompressed ? problem(withCompressed: entry) : problem(withStandard: entry, cluster: index)
+        if entry == .unallocated { return nil }
+        return entry.isCompressed ? problem(withCompressed: entry) : problem(withStandard: entry, cluster: index)
     }
 
     private func problem(withCompressed entry: Qcow2Entry) -> String? {
@@ -41,7 +42,9 @@ struct Qcow2EntryRules {
             let data = entry.subclusters & 0xFFFF_FFFF
             if data & entry.subclusters >> 32 != 0 { return "has subclusters that are data and zeroes at once" }
             if data != 0 && !hasPlace(entry) { return "has data, and no place" }
-            parts = data == 0 ? 0 : UInt64(64 - data.leadingZeroBitCount)
+            // A data file may end with the disk, and the parts behind that are still marked.
+            let inside = (geometry.virtualSize - index << geometry.clusterBits - 1) >> geometry.unitBits + 1
+            parts = data == 0 ? 0 : min(UInt64(64 - data.leadingZeroBitCount), inside)
         } else {
             parts = entry.hasZeroFlag || !hasPlace(entry) ? 0 : 1
         }

@@ -13,7 +13,7 @@ public final class Qcow2Image: DiskImage {
     private let rules: Qcow2EntryRules
     private let snapshots: [Qcow2Snapshot]
     private let bitmaps: [Qcow2Bitmap]
-    private let current: Qcow2StateMap
+    let current: Qcow2StateMap
 
     /// - Parameter files: where an external data file is found.
     /// - Throws: `corrupt`; `unsupported` for what this program does not know or cannot read; `parentNotFound` where the

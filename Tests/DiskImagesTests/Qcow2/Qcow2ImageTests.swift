@@ -123,6 +123,43 @@ struct Qcow2ImageTests {
         #expect(try self.image(builder).description.revision != before)
     }
 
+    /// All subclusters of the last cluster are marked, and the data file ends with the disk.
+    @Test func aDataFileThatEndsWithTheDisk() throws {
+        var builder = Qcow2Builder(size: 65_536 + 512)
+        builder.incompatible = 4 | 16
+        builder.dataFileName = "disk.data"
+        builder.entries[1] = .init(1 << 63 | 65_536, subclusters: 0xFFFF_FFFF)
+        try RawFile(folder.file("disk.data"), create: true).truncate(to: builder.size)
+        let codes = try LayerWalk.codes(of: try image(builder))
+        #expect(LayerWalk.ranges(of: .data, in: codes, sectorSize: 512) == [[65_536, 512]])
+        try RawFile(folder.file("disk.data")).truncate(to: 65_536)
+        #expect(throws: ImageError.self) { try LayerWalk.codes(of: try self.image(builder)) }
+    }
+
+    @Test func aCheckTellsOfEveryStateAndBitmap() throws {
+        var builder = Qcow2Builder(size: 20 << 16)
+        builder.setData(0, 1, 2)
+        builder.snapshots = [.init(id: "1", name: "", size: builder.size, entries: builder.entries)]
+        builder.bitmaps = ["a", "b"].map { .init(name: $0, granularityBits: 16, bits: [1]) }
+        builder.autoclear = 1
+        func problems() throws -> [ImageError] {
+            try builder.write(to: folder.file("disk.qcow2"))
+            return try DiskChain.problems(of: folder.file("disk.qcow2"), in: LocalFiles())
+        }
+        #expect(try problems().isEmpty)
+        builder.entries[7] = .init(1 << 63 | 77)
+        builder.entries[9] = .init(1 << 63 | 1 << 50)
+        builder.snapshots[0].entries[11] = .init(2)
+        builder.bitmaps[1].tableEntries[0] = 4
+        // Nothing is concluded from a bitmap that nobody may use.
+        builder.bitmaps[0].flags = 1
+        builder.bitmaps[0].tableEntries[0] = 4
+        let messages = try problems().map(\.message)
+        let words = ["Cluster 7", "Cluster 9", "Cluster 11", "bitmap table"]
+        #expect(messages.count == words.count)
+        #expect(zip(messages, words).allSatisfy { $0.contains($1) }, "\(messages)")
+    }
+
     @Test(arguments: [UInt8(9), 10, 13, 14, 15, 16, 20, 31]) func bitmaps(granularityBits: UInt8) throws {
         let granularity = UInt64(1) << UInt64(granularityBits)
         let count = min(20_000, (512 << 20) / Int(granularity))
@@ -261,6 +298,21 @@ struct Qcow2ImageTests {
         let grown = try pieces(image.changes(since: points[0], upTo: points[1]), of: 1 << 16)
         #expect(grown == [0, 0, 0, 0, 0, 1, 0, 0, 0, 1])
         #expect(try pieces(image.changes(since: points[1], upTo: nil), of: 1 << 16) == [0, 0, 0, 0, 0, 1])
+    }
+
+    /// Both states share an L2 table of which the smaller disk had only the beginning.
+    @Test(arguments: 0..<4) func aSharedTableBehindTheEndOfTheSmallerDisk(table: Int) throws {
+        var builder = Qcow2Builder(size: 4 * 64 << 9, clusterBits: 9)
+        let shared = builder.reserve()
+        builder.entries = [table * 64 + 9: .init(shared), table * 64 + 20: .init(shared)]
+        for length in [10, 15, 20, 21, 64] {
+            let size = UInt64(table * 64 + length) << 9
+            builder.snapshots = [.init(id: "1", name: "", size: size, entries: builder.entries)]
+            let image = try image(builder)
+            let codes = try LayerWalk.codes(of: image.changes(since: image.recordedPoints[0], upTo: nil))
+            let changed = codes.indices.filter { codes[$0] != LayerWalk.code(.absent) }
+            #expect(changed == (length <= 20 ? [table * 64 + 20] : []), "\(length) clusters of table \(table)")
+        }
     }
 
     /// What two states share is not read at all: here it lies where nothing can be read.
