@@ -134,7 +134,8 @@ struct VHDXLog {
         let index = position / Self.pageLength
         if loadedPage != index {
             loadedPage = nil
-            page = try file.bytes(at: offset + index * Self.pageLength, count: Int(Self.pageLength))
+            if page.isEmpty { page = [UInt8](repeating: 0, count: Int(Self.pageLength)) }
+            try file.read(at: offset + index * Self.pageLength, into: &page)
             loadedPage = index
         }
         return Int(position % Self.pageLength)
