@@ -133,7 +133,9 @@ struct Qcow2DamageTests {
             for offset in start..<start + UInt64(length) {
                 let before = try file.read(at: offset, count: 1)
                 guard before.count == 1 else { continue }
-                for bit in UInt8(0)..<8 {
+                // Of the others a part, for they differ in little.
+                let bits = kind == .plain ? Set(UInt8(0)..<8) : [0, UInt8(offset % 8), 7]
+                for bit in bits {
                     try file.write([before[0] ^ 1 << bit], at: offset)
                     let answers = answers()
                     if answers.count < undamaged.count { refused += 1 } else if answers != undamaged { different += 1 }
@@ -142,8 +144,8 @@ struct Qcow2DamageTests {
                 try file.write(before, at: offset)
             }
         }
-        #expect(refused > 500)
-        #expect(different > 50)
+        #expect(refused > 300)
+        #expect(different > 20)
         #expect(answers() == undamaged)
     }
 
