@@ -60,8 +60,21 @@ public struct ImageMerge: Sendable {
         switch (child, parent) {
         case (let child as VHDXImage, let parent as VHDXImage):
             try VHDXMerge(child: child, childStorage: childStorage, parent: parent, parentStorage: parentStorage).run()
+        case (let child as VHDImage, let parent as VHDImage):
+            try VHDMerge(child: child, childStorage: childStorage, parent: parent, parentStorage: parentStorage).run()
         default:
-            throw child.file.error(.unsupported, "This version of the program merges VHDX files only.")
+            throw child.file.error(.unsupported, "This version of the program merges VHDX and VHD files only.")
+        }
+    }
+
+    /// Refuses disks of different sizes: the parent would be another disk than the child was, and it does not grow.
+    static func checkSizes(of child: any DiskImage, and parent: any DiskImage) throws(ImageError) {
+        guard child.size == parent.size else {
+            throw child.file.error(
+                .invalidParameter,
+                "The disk has \(child.size) bytes and its parent \(parent.size): "
+                    + "a merge needs a parent of the same size, and does not change it."
+            )
         }
     }
 }

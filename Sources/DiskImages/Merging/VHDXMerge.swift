@@ -25,8 +25,9 @@ struct VHDXMerge {
     }
 
     func run() throws(ImageError) {
-        try checkFit()
+        try ImageMerge.checkSizes(of: child, and: parent)
         for image in [child, parent] {
+            try image.checkLogIsEmpty()
             // Damage is found before anything changes, and not half way.
             if let problem = try VHDXBlockCheck(image).problems(limit: 1).first { throw problem }
         }
@@ -43,16 +44,5 @@ struct VHDXMerge {
         )
         var copy = MergeCopy(map: child, source: try VHDXSectorData(child), target: writer)
         try copy.run()
-    }
-
-    private func checkFit() throws(ImageError) {
-        for image in [child, parent] { try image.checkLogIsEmpty() }
-        guard child.size == parent.size else {
-            throw child.file.error(
-                .invalidParameter,
-                "The disk has \(child.size) bytes and its parent \(parent.size): "
-                    + "a merge needs a parent of the same size, and does not change it."
-            )
-        }
     }
 }

@@ -100,6 +100,14 @@ struct VHDFooter: Equatable {
         try changed.setChecksum(at: Self.checksumField)
         return try VHDFooter(changed.bytes)
     }
+
+    /// The same footer of a disk with another identity.
+    func with(uniqueID: GUID) throws(OutOfBounds) -> VHDFooter {
+        var changed = BigEndianBytes(bytes)
+        changed.set(uniqueID, at: 68)
+        try changed.setChecksum(at: Self.checksumField)
+        return try VHDFooter(changed.bytes)
+    }
 }
 
 /// The footer that counts.

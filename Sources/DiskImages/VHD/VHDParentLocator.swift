@@ -17,8 +17,14 @@ enum VHDParentLocator {
     /// In bytes: more than any path has.
     private static let maximumLength: UInt32 = 1 << 16
 
+    /// - Parameter uniqueID: that of the disk itself. With it, it knows its parent also while a merge into that is under way.
     /// - Throws: `corrupt` where the header has no identity or no place for the parent; `readFailed`.
-    static func read(_ header: VHDHeader, in file: ImageFile, at offset: UInt64) throws(ImageError) -> ParentReference {
+    static func read(
+        _ header: VHDHeader,
+        uniqueID: GUID,
+        in file: ImageFile,
+        at offset: UInt64
+    ) throws(ImageError) -> ParentReference {
         guard header.parentID != .zero else {
             throw file.corrupt(
                 "The dynamic disk header does not say which disk the parent is.",
@@ -48,7 +54,8 @@ enum VHDParentLocator {
                 detailCode: VHDDetailCode.headerCorrupt
             )
         }
-        return ParentReference(candidates: candidates, identifiers: [header.parentID], format: .vhd)
+        let merged = VHDParentIdentity.afterMerge(of: uniqueID, into: header.parentID)
+        return ParentReference(candidates: candidates, identifiers: [header.parentID, merged], format: .vhd)
     }
 
     private static func candidate(_ bytes: [UInt8], platform: UInt32) -> String? {

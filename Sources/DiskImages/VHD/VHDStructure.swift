@@ -126,7 +126,7 @@ struct VHDStructure {
             header: header,
             geometry: geometry,
             parent: isDifferencing
-                ? try VHDParentLocator.read(header, in: file, at: footer.dataOffset) : nil,
+                ? try VHDParentLocator.read(header, uniqueID: footer.uniqueID, in: file, at: footer.dataOffset) : nil,
             occupied: [0..<VHDFormat.footerLength, headerRange, tableRange]
         )
     }

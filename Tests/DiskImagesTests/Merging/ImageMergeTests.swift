@@ -177,4 +177,31 @@ struct ImageMergeTests {
             try check(.corrupt, "a damaged block of \(damaged)")
         }
     }
+
+    /// A log that can be replayed is no problem of the disk, and still must be out of the way of a merge.
+    @Test func aDirtyLogIsToldAndMustBeRepairedFirst() throws {
+        // The first seeds whose image has no parent.
+        for seed in UInt64(1)...6 {
+            let made = try RandomDirtyImage(
+                seed: seed,
+                path: base,
+                after: folder.file("after.vhdx"),
+                isForQEMU: true
+            )
+            try FileManager.default.removeItem(atPath: folder.file("after.vhdx"))
+            let image = try LocalFiles().open(base).openImage(in: LocalFiles())
+            var builder = VHDXBuilder(virtualSize: image.size, blockSize: 1 << 20)
+            builder.setParent(made.identifier, path: "base.vhdx")
+            builder.logicalSectorSize = image.sectorSize
+            builder.blocks = [1: .init(state: 6), 2: .init(state: 7, sectors: [3])]
+            try builder.write(to: child)
+            let report = try DiskChain.check(child, in: LocalFiles())
+            #expect(report.isSound && report.dirtyLogs == [base], "seed \(seed)")
+            #expect(refusal { () throws(ImageError) in try merge() }?.code == .unsupported, "seed \(seed)")
+            try VHDXRepair.replay(base, isDurable: false)
+            #expect(try !DiskChain.check(child, in: LocalFiles()).hasDirtyLog)
+            try merge()
+            #expect(try DiskChain.check(child, in: LocalFiles()).isSound, "seed \(seed)")
+        }
+    }
 }

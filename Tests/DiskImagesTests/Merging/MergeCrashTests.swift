@@ -11,19 +11,26 @@ import Testing
 @Suite("Crashes in a merge")
 struct MergeCrashTests {
     struct Scenario: CustomTestStringConvertible, Sendable {
+        var format = ImageDescription.Format.vhdx
         /// Whether the parent has a parent.
         var isDeep: Bool
         var sectorSize: Int
         var seed: UInt64
 
         var testDescription: String {
-            "\(isDeep ? "three layers" : "two layers"), sectors of \(sectorSize), seed \(seed)"
+            "\(format.rawValue), \(isDeep ? "three layers" : "two layers"), sectors of \(sectorSize), seed \(seed)"
         }
     }
 
-    static let scenarios: [Scenario] = [false, true].flatMap { isDeep in
-        [512, 4_096].flatMap { size in (1...3).map { Scenario(isDeep: isDeep, sectorSize: size, seed: $0) } }
+    static let vhdx: [Scenario] = [false, true].flatMap { isDeep in
+        [512, 4_096].flatMap { size in (1...2).map { Scenario(isDeep: isDeep, sectorSize: size, seed: $0) } }
     }
+    static let vhd: [Scenario] = [false, true].flatMap { isDeep in
+        (1...2).map { Scenario(format: .vhd, isDeep: isDeep, sectorSize: 512, seed: $0) }
+    }
+    static let scenarios = vhdx + vhd
+    /// Fewer, where each costs much.
+    static let some = scenarios.filter { $0.seed == 1 }
 
     private static let size: UInt64 = 3 << 20 | 512 << 10
 
@@ -46,21 +53,12 @@ struct MergeCrashTests {
         init(_ scenario: Scenario, again: Bool = false, writes: [[Range<Int>]]? = nil) throws {
             folder = try TemporaryFolder()
             var random = RepeatableGenerator(seed: scenario.seed)
-            let names = scenario.isDeep ? ["base.vhdx", "parent.avhdx", "child.avhdx"] : ["base.vhdx", "child.avhdx"]
+            let names = scenario.isDeep ? ["base", "parent", "child"] : ["base", "child"]
             var paths: [String] = []
             for (height, name) in names.enumerated() {
-                let path = folder.file(name)
-                if let below = paths.last {
-                    let blockSize: UInt32 = writes != nil || random.chance(50) ? 1 << 20 : 2 << 20
-                    try VHDXCreation.differencing(parent: below, blockSize: blockSize).create(
-                        at: path,
-                        isDurable: false
-                    )
-                } else {
-                    try VHDXCreation
-                        .dynamic(virtualSize: size, blockSize: 1 << 20, logicalSectorSize: UInt32(scenario.sectorSize))
-                        .create(at: path, isDurable: false)
-                }
+                let path = folder.file("\(name).\(scenario.format.rawValue)")
+                let blockSize: UInt32 = height == 0 || writes != nil || random.chance(50) ? 1 << 20 : 2 << 20
+                try Self.create(path, over: paths.last, scenario: scenario, blockSize: blockSize)
                 paths.append(path)
                 let calls = writes.map { $0[height].map { Call(sectors: $0, isZero: false) } }
                 try Self.fill(
@@ -82,6 +80,30 @@ struct MergeCrashTests {
             }
             entries = journal.entries
             self.start = start
+        }
+
+        private static func create(
+            _ path: String,
+            over parent: String?,
+            scenario: Scenario,
+            blockSize: UInt32
+        ) throws {
+            if scenario.format == .vhd {
+                let creation: VHDCreation =
+                    parent.map { .differencing(parent: $0, blockSize: blockSize) }
+                    ?? (scenario.seed % 2 == 0
+                        ? .fixed(virtualSize: size) : .dynamic(virtualSize: size, blockSize: blockSize))
+                try creation.create(at: path, isDurable: false)
+            } else {
+                let creation: VHDXCreation =
+                    parent.map { .differencing(parent: $0, blockSize: blockSize) }
+                    ?? .dynamic(
+                        virtualSize: size,
+                        blockSize: blockSize,
+                        logicalSectorSize: UInt32(scenario.sectorSize)
+                    )
+                try creation.create(at: path, isDurable: false)
+            }
         }
 
         private struct Call {
@@ -117,7 +139,7 @@ struct MergeCrashTests {
         }
 
         private static func fill(_ path: String, height: UInt64, scenario: Scenario, calls: [Call]) throws {
-            let writer = try VHDXWriter.open(path, isDurable: false)
+            let writer = try ImageWriting.open(path, isDurable: false)
             for (number, call) in calls.enumerated() {
                 let offset = UInt64(call.sectors.lowerBound * scenario.sectorSize)
                 let length = call.sectors.count * scenario.sectorSize
@@ -133,12 +155,17 @@ struct MergeCrashTests {
         static func merge(_ child: String, _ parent: String, journal: RecordingStorage.Journal) throws {
             let childStorage = try RecordingStorage(child, journal: journal, number: 0)
             let parentStorage = try RecordingStorage(parent, journal: journal, number: 1)
-            try VHDXMerge(
-                child: VHDXImage(childStorage.file()),
-                childStorage: childStorage,
-                parent: VHDXImage(parentStorage.file()),
-                parentStorage: parentStorage
-            ).run()
+            let childImage = try childStorage.file().openImage(in: LocalFiles())
+            let parentImage = try parentStorage.file().openImage(in: LocalFiles())
+            switch (childImage, parentImage) {
+            case (let child as VHDXImage, let parent as VHDXImage):
+                try VHDXMerge(child: child, childStorage: childStorage, parent: parent, parentStorage: parentStorage)
+                    .run()
+            case (let child as VHDImage, let parent as VHDImage):
+                try VHDMerge(child: child, childStorage: childStorage, parent: parent, parentStorage: parentStorage)
+                    .run()
+            default: Issue.record("the formats differ")
+            }
         }
 
         /// Puts both files back to what they were before the merge.
@@ -149,7 +176,11 @@ struct MergeCrashTests {
         /// What is wrong with the chain as it is; nil where nothing is.
         func problem() -> String? {
             do {
-                if let problem = try DiskChain.check(child, in: LocalFiles()).problems.first { return "\(problem)" }
+                // A VHD has two footers, of which one may be missing for a moment.
+                let problems = try DiskChain.check(child, in: LocalFiles()).problems
+                if let problem = problems.first(where: { $0.detailCode != VHDDetailCode.footerMissing }) {
+                    return "\(problem)"
+                }
                 return try ChainWords.read(child) == view ? nil : "another content"
             } catch {
                 return "\(error)"
@@ -164,10 +195,15 @@ struct MergeCrashTests {
         }
     }
 
-    @Test(arguments: scenarios, [false, true]) func everyCrashLeavesTheDiskAsItWas(
-        scenario: Scenario,
-        again: Bool
-    ) throws {
+    @Test(arguments: scenarios) func everyCrashLeavesTheDiskAsItWas(scenario: Scenario) throws {
+        try crash(scenario, again: false)
+    }
+
+    @Test(arguments: some) func everyCrashInASecondMergeDoes(scenario: Scenario) throws {
+        try crash(scenario, again: true)
+    }
+
+    private func crash(_ scenario: Scenario, again: Bool) throws {
         print("crashes in a merge: \(scenario.testDescription)")
         var random = RepeatableGenerator(seed: scenario.seed)
         let recorded = try Recorded(scenario, again: again)
@@ -178,19 +214,19 @@ struct MergeCrashTests {
         for (index, entry) in recorded.entries.enumerated() {
             try replay.apply(entry.file, entry.operation)
             guard index >= recorded.start else { continue }
-            try replay.forEachState(count: 3, random: &random) { state in
+            try replay.forEachState(count: 2, random: &random) { state in
                 let problem = recorded.problem()
                 #expect(problem == nil, "operation \(index) of \(recorded.entries.count), \(state)")
             }
         }
         // Nothing is left that the medium could still lose.
-        try replay.forEachState(count: 3, random: &random) { state in
+        try replay.forEachState(count: 2, random: &random) { state in
             #expect(recorded.problemWithTheParent() == nil, "at the end, \(state)")
         }
     }
 
     /// After a crash, or on a medium that is full, the merge is run again from the start.
-    @Test(arguments: scenarios) func aMergeThatStoppedCanBeRunAgain(scenario: Scenario) throws {
+    @Test(arguments: some) func aMergeThatStoppedCanBeRunAgain(scenario: Scenario) throws {
         let recorded = try Recorded(scenario)
         for count in recorded.entries.indices {
             try recorded.reset()
@@ -254,10 +290,12 @@ struct MergeCrashTests {
     @Test func everyWaitIsNeeded() throws {
         var found: Set<String> = []
         var all: Set<String> = []
-        var chains = try Self.scenarios.filter(\.isDeep).map { try Recorded($0) }
-        // A block that the parent has not, in a chunk that has its bitmap.
-        let plain = Scenario(isDeep: true, sectorSize: 512, seed: 1)
-        chains.append(try Recorded(plain, writes: [[0..<7_168], [0..<10], [4_096..<4_100]]))
+        // A parent without any block; and a block that it has not, in a chunk that has its bitmap.
+        let scenario = Scenario(isDeep: true, sectorSize: 512, seed: 1)
+        let chains = [
+            try Recorded(scenario, writes: [[0..<7_168], [], [4_096..<4_100]]),
+            try Recorded(scenario, writes: [[0..<7_168], [0..<10], [4_096..<4_100]]),
+        ]
         for recorded in chains {
             var random = RepeatableGenerator(seed: 1)
             let waits = recorded.entries.indices.filter {

@@ -46,6 +46,12 @@ public final class VHDWriter: ImageWriter {
     /// - Throws: `corrupt` where any block of `image`, the same file, is damaged; `unsupported` where the disk belongs to a
     ///   machine that was saved.
     convenience init(checking image: VHDImage, storage: any ImageStorage, path: String) throws(ImageError) {
+        try Self.check(image)
+        self.init(storage: storage, path: path, structure: image.structure)
+    }
+
+    /// - Throws: as the initializer that checks.
+    static func check(_ image: VHDImage) throws(ImageError) {
         guard image.structure.footer.savedState == 0 else {
             throw image.file.error(
                 .unsupported,
@@ -55,7 +61,6 @@ public final class VHDWriter: ImageWriter {
         }
         // The file is going to grow. An entry that leads beyond its end would then lead to something.
         if let problem = try VHDBlockCheck(image)?.findings(limit: 1).problems.first { throw problem }
-        self.init(storage: storage, path: path, structure: image.structure)
     }
 
     init(storage: any ImageStorage, path: String, structure: VHDStructure) {
