@@ -21,6 +21,8 @@ extension VHDSetCatalogue {
 private struct CatalogueReader {
     private var catalogue = VHDSetCatalogue()
     private var listedIDs: [GUID] = []
+    private var knownIDs: Set<GUID> = []
+    private var knownSnapshots: Set<VHDSetSnapshot> = []
     /// The names of the set that objects belong to, as far as they say.
     private var setNames: Set<String> = []
     private var hasFoundAny = false
@@ -74,7 +76,7 @@ private struct CatalogueReader {
         var known = Set(catalogue.allPaths)
         for path in try entry.paths("AllPaths") where known.insert(path).inserted { catalogue.allPaths.append(path) }
         for id in try entry.guids("SnapshotIdList") {
-            if let id, !listedIDs.contains(id) { listedIDs.append(id) }
+            if let id, knownIDs.insert(id).inserted { listedIDs.append(id) }
             guard listedIDs.count <= VHDSetCatalogue.maximumSnapshotCount else {
                 throw JSONValue.Problem(message: "The document lists too many snapshots.")
             }
@@ -101,7 +103,7 @@ private struct CatalogueReader {
             parentIdentifiers: try entry.guids("ParentIdentifiers")
         )
         // The same entry twice says no more than once.
-        guard !catalogue.snapshots.contains(snapshot) else { return }
+        guard knownSnapshots.insert(snapshot).inserted else { return }
         catalogue.snapshots.append(snapshot)
         try Self.checkCount(of: catalogue.snapshots)
     }

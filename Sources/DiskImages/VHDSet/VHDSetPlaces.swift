@@ -45,9 +45,13 @@ struct VHDSetPlaces {
     /// The snapshots, newest first: by their place in the chain, and those without one at the end by their time.
     func snapshots(_ files: [CataloguePath: VHDSetFiles.Place]) -> [ChainSnapshot] {
         let own = catalogue.snapshots.map { ownLayer(of: $0, files) }
+        var successors = VHDSetSuccessors()
+        for (snapshot, layer) in zip(catalogue.snapshots, own) {
+            if let layer { successors.note(snapshot, at: layer) }
+        }
         var placed: [(snapshot: ChainSnapshot, order: Int, time: Int64)] = []
         for (index, snapshot) in catalogue.snapshots.enumerated() {
-            let result = place(of: snapshot, own: own[index], all: own, files)
+            let result = place(of: snapshot, own: own[index], successors, files)
             let order =
                 switch result.place {
                 case .above(let layer): 2 * layer
@@ -70,7 +74,7 @@ struct VHDSetPlaces {
     private func place(
         of snapshot: VHDSetSnapshot,
         own: Int?,
-        all: [Int?],
+        _ successors: VHDSetSuccessors,
         _ files: Files
     ) -> ChainSnapshot {
         var result = ChainSnapshot(
@@ -82,7 +86,7 @@ struct VHDSetPlaces {
         if let own {
             result.place = .layer(own)
             result.path = layers[own].name
-        } else if let bound = bound(of: snapshot, all: all, files) {
+        } else if let bound = bound(of: snapshot, successors, files) {
             result.place = .above(bound)
             result.explanation =
                 "The snapshot's own file is gone; what was written since lies above \(layers[bound].name)."
@@ -93,26 +97,15 @@ struct VHDSetPlaces {
     }
 
     /// The nearest layer above which all lies that was written since a snapshot without a layer of its own.
-    private func bound(of snapshot: VHDSetSnapshot, all: [Int?], _ files: Files) -> Int? {
-        var best: Int?
-        for (index, later) in catalogue.snapshots.enumerated() {
-            guard let layer = all[index], let generation = generation(of: snapshot, below: later) else { continue }
-            let bound = generation == 0 ? layer + 1 : provenParent(of: snapshot, below: layer, files)
-            if let bound, bound < layers.count { best = min(best ?? bound, bound) }
+    private func bound(of snapshot: VHDSetSnapshot, _ successors: VHDSetSuccessors, _ files: Files) -> Int? {
+        let later = successors.of(snapshot)
+        var bounds: [Int] = []
+        if let direct = later.direct { bounds.append(direct + 1) }
+        if let any = later.any, let parent = provenParent(of: snapshot, below: any, files) { bounds.append(parent) }
+        if bounds.isEmpty, catalogue.noSnapshotApplied, snapshot.snapshotPath.flatMap({ files[$0] }) != .elsewhere {
+            bounds += [provenParent(of: snapshot, below: -1, files)].compactMap { $0 }
         }
-        if best == nil, catalogue.noSnapshotApplied, snapshot.snapshotPath.flatMap({ files[$0] }) != .elsewhere {
-            best = provenParent(of: snapshot, below: -1, files)
-        }
-        return best
-    }
-
-    /// How many generations `snapshot` lies below `later`, from 0 on; nil where that is not recorded.
-    private func generation(of snapshot: VHDSetSnapshot, below later: VHDSetSnapshot) -> Int? {
-        if let identifier = snapshot.identifier, !later.parentIdentifiers.isEmpty {
-            return later.parentIdentifiers.firstIndex(of: identifier)
-        }
-        guard let path = snapshot.snapshotPath else { return nil }
-        return later.parentPaths.firstIndex { CataloguePathSet([$0]).contains(path) }
+        return bounds.filter { $0 < layers.count }.min()
     }
 
     /// The nearest of the snapshot's parents that is a layer below `layer` and was not written to since.

@@ -129,13 +129,16 @@ public struct VHDSetUpkeep: Sendable {
     }
 
     private func setLayers(_ layers: [any DiskImage], of catalogue: inout VHDSetCatalogue) throws(ImageError) {
+        var known = CataloguePathSet(catalogue.allPaths)
         for (index, layer) in layers.enumerated() {
             guard layer.description.format == .vhdx else {
                 throw layer.file.error(.unsupported, "The files of a VHD Set are VHDX files.")
             }
             let path = try recorded(layer.file)
             if index == 0 { catalogue.leafPath = path }
-            if !CataloguePathSet(catalogue.allPaths).contains(path) { catalogue.allPaths.append(path) }
+            guard !known.contains(path) else { continue }
+            known.insert(path)
+            catalogue.allPaths.append(path)
         }
     }
 

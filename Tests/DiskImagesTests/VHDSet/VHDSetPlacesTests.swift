@@ -138,4 +138,21 @@ struct VHDSetPlacesTests {
         #expect(try places(one, two) == ["1 layer 1", "1 layer 3"])
         #expect(try places(one, one) == ["1 layer 3"])
     }
+
+    /// Work that grew with the square of a hostile document would be a hang.
+    @Test func manySnapshotsCostNoMoreThanTheirNumber() {
+        let layers = (0..<3).map { VHDSetLayer(name: "\($0)", identifier: nil, modificationTime: 0) }
+        let top = CataloguePath("top.avhdx")
+        let parents = (0..<40).compactMap { CataloguePath("parent\($0).avhdx") }
+        var snapshots = (0..<2_000).map {
+            VHDSetSnapshot(id: SetFolder.id($0), snapshotPath: top, parentPaths: parents)
+        }
+        snapshots += (0..<2_000).map { VHDSetSnapshot(id: SetFolder.id($0), snapshotPath: CataloguePath("gone\($0)")) }
+        var files: [CataloguePath: VHDSetFiles.Place] = [:]
+        if let top { files[top] = .layer(1) }
+        let places = VHDSetPlaces(catalogue: VHDSetCatalogue(snapshots: snapshots), layers: layers, isFrozen: false)
+        let placed = places.snapshots(files)
+        #expect(placed.count { $0.place == .layer(1) } == 2_000)
+        #expect(placed.count { $0.place == .nowhere } == 2_000)
+    }
 }
