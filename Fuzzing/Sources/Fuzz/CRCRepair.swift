@@ -25,13 +25,16 @@ struct CRCRepair {
         }
     }
 
+    /// The checksum of `count` bytes.
+    static func checksum(count: Int, _ byte: (Int) -> UInt8) -> UInt32 {
+        var state = UInt32.max
+        for index in 0..<count { state = state >> 8 ^ table[Int((state ^ UInt32(byte(index))) & 0xFF)] }
+        return ~state
+    }
+
     func repair(_ file: MemoryFile, at offset: Int) {
         guard (0..<4).allSatisfy({ file[offset + $0] == signature[$0] }) else { return }
-        var state = UInt32.max
-        for index in 0..<used {
-            let byte = (4..<8).contains(index) ? 0 : file[offset + index]
-            state = state >> 8 ^ Self.table[Int((state ^ UInt32(byte)) & 0xFF)]
-        }
+        let state = ~Self.checksum(count: used) { (4..<8).contains($0) ? 0 : file[offset + $0] }
         var value: UInt32 = 0
         for bit in 0..<32 where state >> UInt32(bit) & 1 == 1 { value ^= columns[bit] }
         value = ~value

@@ -17,10 +17,10 @@ struct DiskProbe {
         } catch {
             problems = [error]
         }
-        expect(problems.count <= 64 * DiskChain.maximumProblemCount, "\(problems.count) problems")
+        expect(problems.count <= 64 * ImageCheckReport.maximumProblemCount, "\(problems.count) problems")
         let chain = try DiskChain.open(name, in: files)
         ask(.allocation, chain)
-        for baseline in Baseline.all(of: chain.layers).prefix(Self.baselineCount) {
+        for baseline in Baseline.all(of: chain).prefix(Self.baselineCount) {
             ask(.changes(since: baseline.id, target: nil), chain)
         }
     }
@@ -36,7 +36,7 @@ struct DiskProbe {
         question.length = length == 0 ? nil : length
         if choice >> 16 & 1 == 1 { question.granularity = sector << UInt64(choice >> 17 & 0xF) }
         do throws(QueryError) {
-            check(try Plan(question, about: chain.layers), question)
+            check(try Plan(question, about: chain), question)
         } catch {
             expect(!error.description.isEmpty, "an error without a message")
         }

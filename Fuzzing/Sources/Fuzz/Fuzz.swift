@@ -45,7 +45,9 @@ enum Fuzz {
 }
 
 enum Targets {
-    static var all: [FuzzTarget] { VHDXTargets.all }
+    static var all: [FuzzTarget] {
+        VHDXTargets.all + VHDXLogTargets.all + VHDTargets.all + Qcow2Targets.all + VHDSetTargets.all
+    }
 
     static func named(_ name: String) -> FuzzTarget? {
         all.first { $0.name == name }

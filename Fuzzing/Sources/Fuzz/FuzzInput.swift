@@ -4,8 +4,8 @@ struct FuzzInput {
 
     /// Whether checksums are made right again after the bytes were put in place.
     let repairsChecksums: Bool
-    /// Where the file is cut off; nil where it is not.
-    let cut: Int?
+    /// The length that the file gets; nil where it keeps its own.
+    let fileLength: Int?
     /// What decides about the question that is asked.
     let choice: UInt32
     let body: UnsafeRawBufferPointer
@@ -14,7 +14,9 @@ struct FuzzInput {
         guard bytes.count >= Self.headLength else { return nil }
         let head = bytes.loadUnaligned(as: UInt64.self).littleEndian
         repairsChecksums = head & 1 == 0
-        cut = head & 2 != 0 ? Int(head >> 8 & 0xFF_FFFF) : nil
+        // In bytes where the file is to end somewhere in its structures, in units of 16 MiB where it is to be huge.
+        let length = Int(head >> 8 & 0xFF_FFFF)
+        fileLength = head & 2 != 0 ? length : head & 4 != 0 ? length << 24 : nil
         choice = UInt32(truncatingIfNeeded: head >> 32)
         body = UnsafeRawBufferPointer(rebasing: bytes[Self.headLength...])
     }

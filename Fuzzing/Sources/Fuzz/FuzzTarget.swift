@@ -56,7 +56,7 @@ struct FuzzTarget {
         if input.repairsChecksums {
             for file in files { repair(file) }
         }
-        if let cut = input.cut { files[0].cut(to: cut) }
+        if let length = input.fileLength { files[0].resize(to: length) }
         let folder = MemoryFiles(files: files)
         do throws(ImageError) {
             switch test {

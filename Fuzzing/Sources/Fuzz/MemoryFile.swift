@@ -51,16 +51,16 @@ final class MemoryFile {
         UnsafeMutableRawBufferPointer(start: mapping + offset, count: bytes.count).copyBytes(from: bytes)
     }
 
-    /// Cuts the file short. Nothing is written to it until it is put back.
-    func cut(to length: Int) {
-        guard length < end, ftruncate(descriptor, length) == 0 else { return }
+    /// Makes the file shorter, or longer with zeroes. Nothing is written to it until it is put back.
+    func resize(to length: Int) {
+        guard ftruncate(descriptor, length) == 0 else { return }
         end = length
     }
 
     /// Makes the file what it was at the beginning.
     func restore() {
-        if end < size {
-            guard ftruncate(descriptor, size) == 0 else { fatalError("The file \(name) does not grow again.") }
+        if end != size {
+            guard ftruncate(descriptor, size) == 0 else { fatalError("The file \(name) does not get its size back.") }
             for page in usedPages where page + Self.pageLength > end {
                 putBack(page..<min(page + Self.pageLength, size))
             }
