@@ -7,6 +7,9 @@ struct History {
     /// The nearest first. The first is the leaf's own, or a snapshot's that has the same state.
     let points: [HistoryPoint]
 
+    /// Where in `points` those are that an id names. A file may have recorded thousands.
+    private let positions: [BaselineID: [Int]]
+
     init(of chain: DiskChain) {
         var points: [HistoryPoint] = []
         for (index, layer) in chain.layers.enumerated() {
@@ -18,6 +21,11 @@ struct History {
         }
         points += chain.snapshots.filter { $0.place == .nowhere }.map(Self.point)
         self.points = points
+        var positions: [BaselineID: [Int]] = [:]
+        for (position, point) in points.enumerated() {
+            for name in point.names { positions[name, default: []].append(position) }
+        }
+        self.positions = positions
     }
 
     /// The point that `text` names.
@@ -25,7 +33,7 @@ struct History {
     /// - Throws: `baselineMalformed`, `baselineUnknown`, `baselineAmbiguous`.
     func point(named text: String) throws(QueryError) -> HistoryPoint {
         let id = try BaselineID(text)
-        let found = points.filter { $0.names.contains(id) }
+        let found = (positions[id] ?? []).map { points[$0] }
         guard let first = found.first else {
             throw QueryError(.baselineUnknown, "Nothing of this disk has the id \(text): take a full backup")
         }

@@ -61,7 +61,9 @@ struct Qcow2Bitmap: Equatable {
         else {
             throw file.corrupt("The header places the bitmap directory where none can be.", at: start)
         }
-        guard directory.directoryLength <= Qcow2Format.maximumDirectoryLength else {
+        guard directory.directoryLength <= Qcow2Format.maximumDirectoryLength,
+            directory.count <= Qcow2Format.maximumDirectoryEntries
+        else {
             throw file.error(.resourceLimit, "The bitmap directory is longer than this program reads.", at: start)
         }
         var reader = Qcow2EntryReader(file: file, offset: start, end: start + directory.directoryLength)

@@ -16,9 +16,11 @@ enum Qcow2Format {
     /// In bits. QEMU makes and reads no other bitmaps.
     static let granularityBits: ClosedRange<UInt8> = 9...31
 
-    /// In bytes: this program's own limit for the snapshot table and for the bitmap directory, several times what the
-    /// largest allowed number of entries takes with names of ordinary length.
-    static let maximumDirectoryLength: UInt64 = 16 << 20
+    /// This program's own limits for the snapshot table and for the bitmap directory: all entries are kept in memory, and a
+    /// byte of a name that is not UTF-8 takes three there. The length, in bytes, is several times what so many entries take
+    /// with names of ordinary length.
+    static let maximumDirectoryLength: UInt64 = 4 << 20
+    static let maximumDirectoryEntries: UInt32 = 8_192
 
     /// Bits 9 to 55, by which every table entry places something in the file.
     static let offsetMask: UInt64 = 0x00FF_FFFF_FFFF_FE00

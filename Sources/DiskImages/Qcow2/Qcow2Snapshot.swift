@@ -29,7 +29,9 @@ struct Qcow2Snapshot: Equatable {
         var reader = Qcow2EntryReader(file: file, offset: start, end: file.size)
         var snapshots: [Qcow2Snapshot] = []
         for _ in 0..<header.snapshotCount {
-            guard reader.offset - start < Qcow2Format.maximumDirectoryLength else {
+            guard reader.offset - start < Qcow2Format.maximumDirectoryLength,
+                header.snapshotCount <= Qcow2Format.maximumDirectoryEntries
+            else {
                 throw file.error(.resourceLimit, "The snapshot table is longer than this program reads.", at: start)
             }
             snapshots.append(try read(&reader, in: file))

@@ -21,6 +21,7 @@ extension VHDSetCatalogue {
 private struct CatalogueReader {
     private var catalogue = VHDSetCatalogue()
     private var listedIDs: [GUID] = []
+    private var knownPaths: Set<CataloguePath> = []
     private var knownIDs: Set<GUID> = []
     private var knownSnapshots: Set<VHDSetSnapshot> = []
     /// The names of the set that objects belong to, as far as they say.
@@ -73,8 +74,9 @@ private struct CatalogueReader {
         let path = try entry.text("Path") ?? ""
         if !path.isEmpty { catalogue.path = path }
         note(setPath: path)
-        var known = Set(catalogue.allPaths)
-        for path in try entry.paths("AllPaths") where known.insert(path).inserted { catalogue.allPaths.append(path) }
+        for path in try entry.paths("AllPaths") where knownPaths.insert(path).inserted {
+            catalogue.allPaths.append(path)
+        }
         for id in try entry.guids("SnapshotIdList") {
             if let id, knownIDs.insert(id).inserted { listedIDs.append(id) }
             guard listedIDs.count <= VHDSetCatalogue.maximumSnapshotCount else {

@@ -57,6 +57,16 @@ struct HistoryTests {
 
     private func names(_ maps: [any SectorMap]) -> [String] { maps.map(RecordingLayer.name) }
 
+    /// A file can have recorded thousands of points: to look through all of them for each would not end.
+    @Test(.timeLimit(.minutes(1))) func thousandsOfPoints() throws {
+        let points = (0..<16_384).map { RecordedPoint(kind: .snapshot, id: "\($0)", name: "s", granularity: 65_536) }
+        let file = try LocalFiles().open(paths[0])
+        let chain = DiskChain(layers: [RecordingLayer("top", size: Self.size, points: points, file: file)])
+        let baselines = Baseline.all(of: chain)
+        #expect(baselines.count == 16_384)
+        #expect(baselines.allSatisfy { $0.problem == nil })
+    }
+
     @Test func aFileOfABackingChainIsNamedByItsPath() throws {
         let plan = try plan("backing:\(paths[2])")
         #expect(names(plan.span.maps) == ["top", "middle"])
