@@ -31,14 +31,15 @@ struct ImageCheck: AsyncParsableCommand {
         }
         let standardOutput = StandardOutput()
         switch output.format {
-        case .ndjson, .json: standardOutput.write { $0 += object(report, repaired) + [UInt8(ascii: "\n")] }
+        case .ndjson, .json: standardOutput.write { $0 += object(report) + [UInt8(ascii: "\n")] }
         case .table: standardOutput.write(table(report, repaired))
         }
         standardOutput.flush()
+        if output.format != .table { for remark in remarks(report, repaired) { StandardError.write(remark) } }
         guard report.isSound else { throw ExitCode(ExitStatus.untrustworthy) }
     }
 
-    private func object(_ report: ImageCheckReport, _ repaired: [String]) -> [UInt8] {
+    private func object(_ report: ImageCheckReport) -> [UInt8] {
         JSONWriter.object { line in
             line.field("type", "image-check")
             line.field("schema", 1)
@@ -50,18 +51,23 @@ struct ImageCheck: AsyncParsableCommand {
                 line.field("offset", problem.offset ?? 0)
                 line.field("message", problem.message)
             }
-            line.field("dirty_logs", strings: report.dirtyLogs)
-            line.field("repaired", strings: repaired)
-            line.field("leaked_bytes", report.leakedBytes)
         }
     }
 
     private func table(_ report: ImageCheckReport, _ repaired: [String]) -> String {
         var lines = report.problems.map { "\(CallError($0).reason.name)  \($0)" }
         if lines.isEmpty { lines = ["\(path): no problems"] }
+        return (lines + remarks(report, repaired)).joined(separator: "\n") + "\n"
+    }
+
+    /// What a person should know and no program has to act on: the image is sound all the same.
+    private func remarks(_ report: ImageCheckReport, _ repaired: [String]) -> [String] {
+        var lines: [String] = []
         lines += repaired.map { "\($0): repaired, its log was replayed" }
         lines += report.dirtyLogs.map { "\($0): not closed properly; --repair replays its log" }
-        if report.leakedBytes > 0 { lines.append("\(report.leakedBytes.asSize) of the files are lost until compacted") }
-        return lines.joined(separator: "\n") + "\n"
+        if report.leakedBytes > 0 {
+            lines.append("\(path): \(report.leakedBytes.asSize) of the files are lost until compacted")
+        }
+        return lines
     }
 }
