@@ -1,11 +1,11 @@
 internal import ChangeQuery
 internal import DiskImages
 
-/// Opens a disk with all it stands on, and asks since every baseline what changed.
+/// Opens a disk with all it stands on, and asks what it holds and what changed since two of its baselines.
 struct DiskProbe {
     /// How many batches of one answer are looked at: a damaged disk may have terabytes.
     private static let batchCount = 12
-    private static let baselineCount = 4
+    private static let baselineCount = 2
 
     let choice: UInt32
 
@@ -20,8 +20,11 @@ struct DiskProbe {
         expect(problems.count <= 64 * ImageCheckReport.maximumProblemCount, "\(problems.count) problems")
         let chain = try DiskChain.open(name, in: files)
         ask(.allocation, chain)
-        for baseline in Baseline.all(of: chain).prefix(Self.baselineCount) {
-            ask(.changes(since: baseline.id, target: nil), chain)
+        let baselines = Baseline.all(of: chain)
+        guard !baselines.isEmpty else { return }
+        let first = Int(choice >> 21) % baselines.count
+        for index in first..<first + min(Self.baselineCount, baselines.count) {
+            ask(.changes(since: baselines[index % baselines.count].id, target: nil), chain)
         }
     }
 
