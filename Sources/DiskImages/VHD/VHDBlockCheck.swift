@@ -53,12 +53,7 @@ struct VHDBlockCheck {
         var problem = dynamic.problem(withPlaceOf: entry, block: block, dataEnd: dataEnd)
         if problem == nil {
             let stretch = Int(entry / length)
-            let neighbours = starts[max(0, stretch - 1)..<min(starts.count, stretch + 2)]
-            let isTaken = neighbours.contains { start in
-                guard start != VHDFormat.absentBlock else { return false }
-                return start > entry ? start - entry < length : entry - start < length
-            }
-            if isTaken {
+            if isTaken(entry, stretch: stretch) {
                 let offset = UInt64(entry) << VHDFormat.sectorShift
                 problem = "Block \(block) lies at offset \(offset), where another block lies."
             } else {
@@ -67,6 +62,18 @@ struct VHDBlockCheck {
         }
         guard let problem else { return }
         problems.append(file.corrupt(problem, at: place, detailCode: VHDDetailCode.blockTableCorrupt))
+    }
+
+    /// Whether one of the blocks that begin in or beside a stretch lies over one that begins at `entry`.
+    ///
+    /// No slice of the places is made: writing to them while there is one would copy them all.
+    private func isTaken(_ entry: UInt32, stretch: Int) -> Bool {
+        for index in max(0, stretch - 1)..<min(starts.count, stretch + 2) {
+            let start = starts[index]
+            guard start != VHDFormat.absentBlock else { continue }
+            if start > entry ? start - entry < length : entry - start < length { return true }
+        }
+        return false
     }
 
     private var leakedBytes: UInt64 {
