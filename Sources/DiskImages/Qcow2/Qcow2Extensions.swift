@@ -80,9 +80,10 @@ struct Qcow2Extensions: Equatable {
                 directoryOffset: try bytes.bigEndian(UInt64.self, at: 16)
             )
         default:
-            for start in stride(from: 0, through: data.count - 48, by: 48) where data[start] == 0 {
-                let name = data[(start + 2)..<(start + 48)].prefix { $0 != 0 }
-                featureNames[data[start + 1]] = String(decoding: name, as: UTF8.self)
+            for start in stride(from: 0, through: data.count - 48, by: 48) {
+                guard try bytes.bigEndian(UInt8.self, at: start) == 0 else { continue }
+                let name = try bytes.copyBytes(at: start + 2, count: 46).prefix { $0 != 0 }
+                featureNames[try bytes.bigEndian(UInt8.self, at: start + 1)] = String(decoding: name, as: UTF8.self)
             }
         }
     }

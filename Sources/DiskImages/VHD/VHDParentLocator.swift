@@ -113,9 +113,16 @@ enum VHDParentLocator {
     private static func utf16(_ bytes: [UInt8], isLittleEndian: Bool) -> String? {
         guard bytes.count % 2 == 0 else { return nil }
         var units: [UInt16] = []
-        for index in stride(from: 0, to: bytes.count, by: 2) {
-            let unit = UInt16(bytes[index]) << 8 | UInt16(bytes[index + 1])
-            units.append(isLittleEndian ? unit.byteSwapped : unit)
+        do {
+            let span = bytes.span.bytes
+            for offset in stride(from: 0, to: bytes.count, by: 2) {
+                units.append(
+                    isLittleEndian
+                        ? try span.littleEndian(UInt16.self, at: offset) : try span.bigEndian(UInt16.self, at: offset)
+                )
+            }
+        } catch {
+            return nil
         }
         while units.last == 0 { units.removeLast() }
         guard !units.isEmpty, !units.contains(0) else { return nil }
