@@ -131,8 +131,10 @@ public struct Qcow2Model {
     public func changes(from earlier: State, to later: State) throws -> [UInt8] {
         let old = try units(of: earlier, size: later.size)
         let new = try units(of: later, size: later.size)
-        let codes = zip(old, new).map { old, new -> UInt8 in
-            if old == new || old.kind == .absent && new.kind == .absent { return Unit.Kind.absent.rawValue }
+        let codes = zip(old, new).enumerated().map { index, pair -> UInt8 in
+            let (old, new) = pair
+            let isAdded = min(UInt64(index + 1) * unitSize, later.size) > earlier.size
+            if !isAdded, old == new || old.kind == .absent && new.kind == .absent { return Unit.Kind.absent.rawValue }
             if new.kind != .absent { return new.kind.rawValue }
             return (hasBackingFile ? Unit.Kind.data : .zeroes).rawValue
         }

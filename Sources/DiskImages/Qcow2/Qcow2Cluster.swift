@@ -56,15 +56,17 @@ struct Qcow2Cluster: Equatable {
     ///
     /// A part is unchanged where both say the same of it and both clusters have the same place: what a snapshot refers to is
     /// never written over. A part that neither has is unchanged wherever the rest of the cluster lies. A part that was there
-    /// and is gone reads as what is below, or as zeroes where `hasBackingFile` says that nothing is.
-    func changes(since earlier: Qcow2Cluster, hasBackingFile: Bool) -> Qcow2Content {
+    /// and is gone reads as what is below, or as zeroes where `hasBackingFile` says that nothing is; so does one that nobody
+    /// has written since it was added to the disk. What was `added` is changed even where both clusters are the same: the
+    /// file may still hold what was there before the disk had shrunk.
+    func changes(since earlier: Qcow2Cluster, added: UInt32, hasBackingFile: Bool) -> Qcow2Content {
         let isAlike = ~(data ^ earlier.data) & ~(zeroes ^ earlier.zeroes)
         let isNothing = ~(data | zeroes)
-        let changed = ~(place == earlier.place ? isAlike : isAlike & isNothing)
-        let gone = changed & isNothing
+        let changed = ~(place == earlier.place ? isAlike : isAlike & isNothing) | added
+        let nothing = changed & isNothing
         return Qcow2Content(
-            data: changed & data | (hasBackingFile ? gone : 0),
-            zeroes: changed & zeroes | (hasBackingFile ? 0 : gone)
+            data: changed & data | (hasBackingFile ? nothing : 0),
+            zeroes: changed & zeroes | (hasBackingFile ? 0 : nothing)
         )
     }
 }

@@ -294,9 +294,9 @@ struct Qcow2ImageTests {
         #expect(try pieces(image.state(at: points[0]), of: 1 << 16) == [1, 0, 0, 0])
         #expect(try pieces(image.state(at: points[2]), of: 1 << 16) == [1, 0, 0, 0, 0, 0])
         // The same entry, but behind the end of the smaller disk.
-        #expect(try pieces(image.changes(since: points[0], upTo: nil), of: 1 << 16) == [0, 0, 0, 0, 0, 1])
+        #expect(try pieces(image.changes(since: points[0], upTo: nil), of: 1 << 16) == [0, 0, 0, 0, 3, 1])
         let grown = try pieces(image.changes(since: points[0], upTo: points[1]), of: 1 << 16)
-        #expect(grown == [0, 0, 0, 0, 0, 1, 0, 0, 0, 1])
+        #expect(grown == [0, 0, 0, 0, 3, 1, 3, 3, 3, 1])
         #expect(try pieces(image.changes(since: points[1], upTo: nil), of: 1 << 16) == [0, 0, 0, 0, 0, 1])
     }
 
@@ -310,9 +310,51 @@ struct Qcow2ImageTests {
             builder.snapshots = [.init(id: "1", name: "", size: size, entries: builder.entries)]
             let image = try image(builder)
             let codes = try LayerWalk.codes(of: image.changes(since: image.recordedPoints[0], upTo: nil))
-            let changed = codes.indices.filter { codes[$0] != LayerWalk.code(.absent) }
-            #expect(changed == (length <= 20 ? [table * 64 + 20] : []), "\(length) clusters of table \(table)")
+            let expected = (0..<256).map { cluster -> UInt8 in
+                if cluster < table * 64 + length { return LayerWalk.code(.absent) }
+                return LayerWalk.code(builder.entries[cluster] == nil ? .unmapped : .data)
+            }
+            #expect(codes == expected, "\(length) clusters of table \(table)")
         }
+    }
+
+    /// What was added to the disk is changed, and is what the later state says of it, or the backing file.
+    @Test(arguments: [false, true]) func whatWasAddedToTheDisk(hasBackingFile: Bool) throws {
+        var builder = Qcow2Builder(size: 3 << 16)
+        let shared = builder.reserve()
+        // A disk that had shrunk, to the middle of a cluster, and keeps the end of the cluster when it grows again.
+        builder.snapshots = [.init(id: "1", name: "", size: 3 << 15, entries: [1: .init(shared)])]
+        builder.entries = [1: .init(shared)]
+        if hasBackingFile {
+            builder.backingName = Array("base".utf8)
+            builder.backingFormat = "raw"
+        }
+        let nothing = hasBackingFile ? 1 : 3
+        func changes() throws -> [Int] {
+            let image = try image(builder)
+            return try pieces(image.changes(since: image.recordedPoints[0], upTo: nil), of: 1 << 16)
+        }
+        #expect(try changes() == [0, 1, nothing])
+        builder.entries = [:]
+        builder.snapshots[0].entries = [:]
+        #expect(try changes() == [0, nothing, nothing])
+        builder.snapshots[0].size = 0
+        #expect(try changes() == [nothing, nothing, nothing])
+        builder.snapshots[0].size = 3 << 16
+        #expect(try changes() == [0, 0, 0])
+        builder.snapshots[0].size = 4 << 16
+        #expect(try changes() == [0, 0, 0])
+    }
+
+    @Test func subclustersThatWereAddedToTheDisk() throws {
+        var builder = Qcow2Builder(size: 1 << 16)
+        builder.incompatible = 16
+        let entry = Qcow2Builder.Entry(builder.reserve(), subclusters: 0b0111_1111 | 0b1000_0000 << 32)
+        builder.entries = [0: entry]
+        builder.snapshots = [.init(id: "1", name: "", size: 5 * 2_048 + 512, entries: [0: entry])]
+        let image = try image(builder)
+        let map = try image.changes(since: image.recordedPoints[0], upTo: nil)
+        #expect(try pieces(map, of: 2_048) == [0, 0, 0, 0, 0, 1, 1] + [Int](repeating: 3, count: 25))
     }
 
     /// What two states share is not read at all: here it lies where nothing can be read.

@@ -116,8 +116,9 @@ struct Qcow2RandomImageTests {
             expectEqual(codes, try model.changes(from: state, to: laterState), what)
             #expect(codes.count == Int(laterState.size / 512), "seed \(made.seed), \(what)")
             // qemu-img converts a snapshot at the size that the disk has now.
-            for sector in 0..<min(codes.count, Int(state.size / 512), content.count, laterContent.count) {
-                if content[sector] != laterContent[sector], codes[sector] == LayerWalk.code(.absent) {
+            for sector in 0..<min(codes.count, content.count, laterContent.count) {
+                let isAdded = sector >= Int(state.size / 512)
+                if isAdded || content[sector] != laterContent[sector], codes[sector] == LayerWalk.code(.absent) {
                     Issue.record("seed \(made.seed), \(what), \(made.story): sector \(sector) changed")
                     break
                 }
