@@ -33,7 +33,7 @@ struct EveryFormatTests {
         try VHDXCreation.dynamic(virtualSize: 64 << 20).create(at: folder.file("base.vhdx"), isDurable: false)
         for (child, parent) in [("frozen.avhdx", "base.vhdx"), ("live.avhdx", "frozen.avhdx")] {
             try VHDXCreation.differencing(parent: folder.file(parent)).create(at: folder.file(child), isDurable: false)
-            let writer = try VHDXWriter.open(folder.file(child), isDurable: false)
+            let writer = try ImageWriting.open(folder.file(child), isDurable: false)
             try writer.write([UInt8](repeating: 7, count: 512), at: (child == "live.avhdx" ? 8 : 16) << 20)
         }
         let snapshot = "5c8e2f3a-0001-4b6e-9d2c-7f1f00aa0001"

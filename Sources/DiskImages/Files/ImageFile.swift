@@ -4,7 +4,7 @@ internal import Glibc
 ///
 /// The file's size is that of the moment it was opened, and no read goes beyond it. Reads name their offset and change
 /// no state, so a file may be shared; the descriptor is closed when the last reference goes.
-public final class ImageFile: Sendable {
+public final class ImageFile: StructureFile {
     /// What tells one file of this machine from another, whatever its name.
     public struct Identity: Hashable, Sendable {
         public let device: UInt64
@@ -62,30 +62,10 @@ public final class ImageFile: Sendable {
         }
     }
 
-    /// A copy of `count` bytes from `offset`: for a structure of bounded size.
-    ///
-    /// - Throws: `corrupt` where the file ends before or `count` is above 1 MiB, `readFailed` where the operating system
-    ///   fails.
-    func bytes(at offset: UInt64, count: Int) throws(ImageError) -> [UInt8] {
-        guard count >= 0, count <= Self.maximumStructureLength else {
-            throw corrupt("A structure of \(count) bytes is longer than any that the format has.", at: offset)
-        }
-        try checkInside(offset: offset, count: UInt64(count))
-        var bytes = [UInt8](repeating: 0, count: count)
-        try read(at: offset, into: &bytes)
-        return bytes
-    }
-
     func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {
         try checkInside(offset: offset, count: UInt64(buffer.count))
         if let problem = PositionedRead.fill(buffer, from: descriptor, at: offset) {
             throw error(.readFailed, problem, at: offset)
-        }
-    }
-
-    private func checkInside(offset: UInt64, count: UInt64) throws(ImageError) {
-        guard offset <= size, count <= size - offset else {
-            throw corrupt("The file ends before the \(count) bytes that should be here.", at: offset)
         }
     }
 }
@@ -99,10 +79,5 @@ extension ImageFile {
         detailCode: UInt32 = 0
     ) -> ImageError {
         ImageError(code, message, path: name, offset: offset, detailCode: detailCode)
-    }
-
-    /// The error for a structure of this file that is damaged.
-    func corrupt(_ message: String, at offset: UInt64? = nil, detailCode: UInt32 = 0) -> ImageError {
-        error(.corrupt, message, at: offset, detailCode: detailCode)
     }
 }

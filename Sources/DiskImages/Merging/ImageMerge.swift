@@ -59,9 +59,15 @@ public struct ImageMerge: Sendable {
         }
         switch (child, parent) {
         case (let child as VHDXImage, let parent as VHDXImage):
-            try VHDXMerge(child: child, childStorage: childStorage, parent: parent, parentStorage: parentStorage).run()
+            try VHDXMerge(
+                child: MergedImage(image: child, storage: childStorage),
+                parent: MergedImage(image: parent, storage: parentStorage)
+            ).run()
         case (let child as VHDImage, let parent as VHDImage):
-            try VHDMerge(child: child, childStorage: childStorage, parent: parent, parentStorage: parentStorage).run()
+            try VHDMerge(
+                child: MergedImage(image: child, storage: childStorage),
+                parent: MergedImage(image: parent, storage: parentStorage)
+            ).run()
         default:
             throw child.file.error(.unsupported, "This version of the program merges VHDX and VHD files only.")
         }
@@ -77,4 +83,11 @@ public struct ImageMerge: Sendable {
             )
         }
     }
+}
+
+/// One of the two images of a merge.
+struct MergedImage<Image: DiskImage> {
+    let image: Image
+    /// The same file, open for writing.
+    let storage: any ImageStorage
 }

@@ -110,8 +110,6 @@ protocol MergeTarget: ImageWriter {
     func commit() throws(ImageError)
 }
 
-extension VHDXWriter: MergeTarget {}
-
 extension SectorMask {
     /// The first run of sectors with data at or above `start`; nil where there is none.
     func nextDataRun(from start: Int) -> Range<Int>? {

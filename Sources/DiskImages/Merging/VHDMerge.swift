@@ -6,41 +6,26 @@
 /// 3. The sectors are copied, as `VHDWriter` writes.
 /// 4. The child records the parent's new identity, for programs that know only the one that is recorded.
 struct VHDMerge {
-    private let child: VHDImage
-    private let childStorage: any ImageStorage
-    private let parent: VHDImage
-    private let parentStorage: any ImageStorage
-
-    /// - Parameters:
-    ///   - childStorage: the same file as `child`, open for writing; so `parentStorage` for `parent`.
-    ///   - parent: the parent of `child`, which was found by its identity.
-    init(
-        child: VHDImage,
-        childStorage: any ImageStorage,
-        parent: VHDImage,
-        parentStorage: any ImageStorage
-    ) {
-        self.child = child
-        self.childStorage = childStorage
-        self.parent = parent
-        self.parentStorage = parentStorage
-    }
+    let child: MergedImage<VHDImage>
+    /// The parent of `child`, which was found by its identity.
+    let parent: MergedImage<VHDImage>
 
     func run() throws(ImageError) {
+        let (child, parent) = (child.image, parent.image)
         try ImageMerge.checkSizes(of: child, and: parent)
         for image in [child, parent] { try VHDWriter.check(image) }
         guard try !MergeCopy.isEmpty(child) else { return }
         let old = parent.structure.footer.uniqueID
         if child.structure.dynamic?.header.parentID != old { try record(old) }
         let new = VHDParentIdentity.afterMerge(of: child.structure.footer.uniqueID, into: old)
-        let path = parent.file.path
+        let (path, storage) = (parent.file.path, self.parent.storage)
         let structure = try VHDFooterUpdater.replaceIdentity(
             of: parent.structure,
             with: new,
-            in: parentStorage,
+            in: storage,
             path: path
         )
-        let writer = VHDWriter(storage: parentStorage, path: path, structure: structure)
+        let writer = VHDWriter(storage: storage, path: path, structure: structure)
         var copy = MergeCopy(map: child, source: VHDSectorData(child), target: writer)
         try copy.run()
         try record(new)
@@ -48,7 +33,13 @@ struct VHDMerge {
 
     /// Makes the child know its parent by `identifier`.
     private func record(_ identifier: GUID) throws(ImageError) {
-        try VHDHeader.replaceParent(of: child.structure, with: identifier, in: childStorage, path: child.file.path)
+        let image = child.image
+        try VHDHeader.replaceParent(
+            of: image.structure,
+            with: identifier,
+            in: child.storage,
+            path: image.file.path
+        )
     }
 }
 

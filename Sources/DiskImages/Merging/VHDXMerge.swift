@@ -4,40 +4,22 @@
 /// 2. The parent gets it, in both headers.
 /// 3. The sectors are copied, as `VHDXWriter` writes.
 struct VHDXMerge {
-    private let child: VHDXImage
-    private let childStorage: any ImageStorage
-    private let parent: VHDXImage
-    private let parentStorage: any ImageStorage
-
-    /// - Parameters:
-    ///   - childStorage: the same file as `child`, open for writing; so `parentStorage` for `parent`.
-    ///   - parent: the parent of `child`, which was found by its identity.
-    init(
-        child: VHDXImage,
-        childStorage: any ImageStorage,
-        parent: VHDXImage,
-        parentStorage: any ImageStorage
-    ) {
-        self.child = child
-        self.childStorage = childStorage
-        self.parent = parent
-        self.parentStorage = parentStorage
-    }
+    let child: MergedImage<VHDXImage>
+    /// The parent of `child`, which was found by its identity.
+    let parent: MergedImage<VHDXImage>
 
     func run() throws(ImageError) {
+        let (child, parent) = (child.image, parent.image)
         try ImageMerge.checkSizes(of: child, and: parent)
-        for image in [child, parent] {
-            try image.checkLogIsEmpty()
-            // Damage is found before anything changes, and not half way.
-            if let problem = try VHDXBlockCheck(image).problems(limit: 1).first { throw problem }
-        }
+        // Damage is found before anything changes, and not half way.
+        for image in [child, parent] { try VHDXWriter.check(image) }
         // The parent has all of it, and keeps its identity.
         guard try !MergeCopy.isEmpty(child) else { return }
         let identifier = GUID.random()
-        try VHDXParentUpdate(image: child, storage: childStorage)
+        try VHDXParentUpdate(image: child, storage: self.child.storage)
             .accept(identifier, besides: parent.structure.current.header.dataWriteGUID)
         let writer = VHDXWriter(
-            storage: parentStorage,
+            storage: self.parent.storage,
             path: parent.file.path,
             structure: parent.structure,
             identifier: identifier
@@ -46,3 +28,5 @@ struct VHDXMerge {
         try copy.run()
     }
 }
+
+extension VHDXWriter: MergeTarget {}

@@ -16,7 +16,7 @@ final class Qcow2BitmapMap: SectorMap {
     private let file: ImageFile
     private let granularityBits: UInt64
     private let clusterBits: UInt64
-    private var table: Qcow2WordTable
+    private var table: WordTable<UInt64, ImageFile>
     private let tableCount: UInt64
     /// A page of the bitmap, and which: its cluster's table entry and its number in it.
     private var page: [UInt64] = []
@@ -53,7 +53,7 @@ final class Qcow2BitmapMap: SectorMap {
             throw file.corrupt("The bitmap \"\(bitmap.name)\" does not cover the disk.", at: offset)
         }
         tableCount = needed
-        table = Qcow2WordTable(file: file)
+        table = WordTable(file: file, .bigEndian)
         table.place(at: offset, count: needed)
     }
 
@@ -62,7 +62,7 @@ final class Qcow2BitmapMap: SectorMap {
         limit: UInt64,
         into mask: inout SectorMask
     ) throws(ImageError) -> LayerExtent {
-        let limit = try file.checkedLimit(offset: offset, limit: limit, size: size)
+        let limit = try checkedLimit(limit, from: offset, of: file)
         let index = offset >> entryBits
         let word = try table.word(index)
         guard word > Self.allOnes else {
@@ -97,7 +97,7 @@ final class Qcow2BitmapMap: SectorMap {
             let inCluster = (number << (pageBits - 3)) & (1 << clusterBits - 1)
             // The bits behind the disk's end need not be in the file.
             let bits = min(bitEnd - number << pageBits, 1 << pageBits)
-            try file.readWords(at: offset + inCluster, count: Int((bits + 63) / 64), into: &page)
+            try file.readWords(at: offset + inCluster, count: Int((bits + 63) / 64), .littleEndian, into: &page)
             loaded = (entry, number)
         }
         return (number + 1) << pageBits

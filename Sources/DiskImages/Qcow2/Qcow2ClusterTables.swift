@@ -2,8 +2,8 @@
 struct Qcow2ClusterTables {
     let file: ImageFile
     let rules: Qcow2EntryRules
-    private var l1: Qcow2WordTable
-    private var l2: Qcow2WordTable
+    private var l1: WordTable<UInt64, ImageFile>
+    private var l2: WordTable<UInt64, ImageFile>
     private let l1Count: UInt64
     /// The L1 entry whose L2 table `l2` is; nil for none.
     private var l2Index: UInt64?
@@ -37,9 +37,9 @@ struct Qcow2ClusterTables {
             throw file.corrupt("The L1 table has \(l1Count) entries; the disk needs \(needed).", at: l1Offset)
         }
         self.l1Count = min(needed, l1Count)
-        l1 = Qcow2WordTable(file: file)
+        l1 = WordTable(file: file, .bigEndian)
         l1.place(at: l1Offset, count: self.l1Count)
-        l2 = Qcow2WordTable(file: file)
+        l2 = WordTable(file: file, .bigEndian)
     }
 
     /// Where the L2 table of the L1 entry `index` lies; 0 where there is none.

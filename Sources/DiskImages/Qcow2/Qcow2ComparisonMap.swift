@@ -3,32 +3,19 @@
 /// A cluster that a snapshot refers to is never written over: what is written later goes elsewhere. So a cluster whose entry
 /// is the same in both states is unchanged, and so are all clusters of an L2 table that both share, which is not even read.
 /// The others are as the later state has them, and are told whole: less of them may differ.
-final class Qcow2ComparisonMap: SectorMap {
-    private var source: Qcow2Comparison
-    private let file: ImageFile
+final class Qcow2ComparisonMap: Qcow2ClusterMap {
+    var source: Qcow2Comparison
+    let file: ImageFile
 
     init(earlier: Qcow2ClusterTables, later: Qcow2ClusterTables, hasBackingFile: Bool) {
         source = Qcow2Comparison(earlier: earlier, later: later, hasBackingFile: hasBackingFile)
         file = later.file
     }
-
-    var size: UInt64 { source.geometry.virtualSize }
-    var sectorSize: UInt32 { 512 }
-    var granularity: UInt64 { 1 << source.geometry.unitBits }
-
-    func extent(
-        at offset: UInt64,
-        limit: UInt64,
-        into mask: inout SectorMask
-    ) throws(ImageError) -> LayerExtent {
-        let limit = try file.checkedLimit(offset: offset, limit: limit, size: size)
-        return try source.extent(at: offset, limit: limit, into: &mask)
-    }
 }
 
 /// The clusters that differ between two states. The earlier disk may be shorter: what lies beyond its end was added, and
 /// counts as changed. The file may hold something there nevertheless, such as the state of a virtual machine.
-private struct Qcow2Comparison: Qcow2ClusterSource {
+struct Qcow2Comparison: Qcow2ClusterSource {
     var earlier: Qcow2ClusterTables
     var later: Qcow2ClusterTables
     let hasBackingFile: Bool

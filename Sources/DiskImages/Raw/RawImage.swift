@@ -32,10 +32,7 @@ public final class RawImage: DiskImage {
         into mask: inout SectorMask
     ) throws(ImageError) -> LayerExtent {
         let alignment = 64 * Self.sector
-        let limit = min(limit, file.size)
-        guard offset < limit, offset % alignment == 0, limit % alignment == 0 || limit == file.size else {
-            throw file.error(.invalidParameter, "The bytes \(offset) to \(limit) are no window of the disk.")
-        }
+        let limit = try checkedLimit(limit, from: offset, of: file)
         let data = try file.dataRun(from: offset, to: limit)
         // A hole that ends between two boundaries ends, as a uniform run, at the one before.
         let holeEnd = data.map { $0.lowerBound - $0.lowerBound % alignment } ?? limit

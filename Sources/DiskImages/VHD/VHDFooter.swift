@@ -30,14 +30,15 @@ struct VHDFooter: Equatable {
     /// Four letters for the program that made the disk.
     let creator: UInt32
     let currentSize: UInt64
-    let geometry: Geometry
+    let diskGeometry: DiskGeometry
     let type: UInt32
     let uniqueID: GUID
     let savedState: UInt8
 
-    struct Geometry: Equatable {
+    /// The cylinders, heads and sectors per track of an ATA disk of this size ("Disk Geometry").
+    struct DiskGeometry: Equatable {
         /// The largest that an ATA disk has.
-        static let maximum = Geometry(cylinders: 65_535, heads: 16, sectorsPerTrack: 255)
+        static let maximum = DiskGeometry(cylinders: 65_535, heads: 16, sectorsPerTrack: 255)
 
         let cylinders: UInt16
         let heads: UInt8
@@ -66,7 +67,7 @@ struct VHDFooter: Equatable {
         timestamp = try span.bigEndian(UInt32.self, at: 24)
         creator = try span.bigEndian(UInt32.self, at: 28)
         currentSize = try span.bigEndian(UInt64.self, at: 48)
-        geometry = Geometry(
+        diskGeometry = DiskGeometry(
             cylinders: try span.bigEndian(UInt16.self, at: 56),
             heads: try span.bigEndian(UInt8.self, at: 58),
             sectorsPerTrack: try span.bigEndian(UInt8.self, at: 59)
@@ -83,8 +84,8 @@ struct VHDFooter: Equatable {
     /// largest there is, for then it says nothing (QEMU decides in the same way).
     var virtualSize: UInt64 {
         let countsByGeometry = creator == 0x7670_6320 || creator == 0x7165_6D75  // "vpc ", "qemu"
-        guard countsByGeometry, geometry != .maximum, geometry.size > 0 else { return currentSize }
-        return geometry.size
+        guard countsByGeometry, diskGeometry != .maximum, diskGeometry.size > 0 else { return currentSize }
+        return diskGeometry.size
     }
 
     /// Whether `other` describes the same disk: it may have another time, and be in another state.
@@ -95,16 +96,17 @@ struct VHDFooter: Equatable {
 
     /// The same footer with another time.
     func with(timestamp: UInt32) throws(OutOfBounds) -> VHDFooter {
-        var changed = BigEndianBytes(bytes)
-        changed.set(timestamp, at: 24)
-        try changed.setChecksum(at: Self.checksumField)
-        return try VHDFooter(changed.bytes)
+        try with { $0.set(timestamp, at: 24) }
     }
 
     /// The same footer of a disk with another identity.
     func with(uniqueID: GUID) throws(OutOfBounds) -> VHDFooter {
+        try with { $0.set(uniqueID, at: 68) }
+    }
+
+    private func with(_ change: (inout BigEndianBytes) -> Void) throws(OutOfBounds) -> VHDFooter {
         var changed = BigEndianBytes(bytes)
-        changed.set(uniqueID, at: 68)
+        change(&changed)
         try changed.setChecksum(at: Self.checksumField)
         return try VHDFooter(changed.bytes)
     }

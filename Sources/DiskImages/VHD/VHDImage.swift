@@ -47,11 +47,7 @@ public final class VHDImage: DiskImage {
         limit: UInt64,
         into mask: inout SectorMask
     ) throws(ImageError) -> LayerExtent {
-        let size = description.virtualSize
-        let limit = min(limit, size)
-        guard offset < limit, offset % Self.alignment == 0, limit % Self.alignment == 0 || limit == size else {
-            throw file.error(.invalidParameter, "The bytes \(offset) to \(limit) are no window of the disk.")
-        }
+        let limit = try checkedLimit(limit, from: offset, of: file)
         return try blocks?.extent(at: offset, limit: limit, into: &mask) ?? .uniform(.data, end: limit)
     }
 }

@@ -21,7 +21,7 @@ struct VHDSectorBitmap {
     mutating func load(block: UInt64, at offset: UInt64) throws(ImageError) {
         if self.block == block { return }
         self.block = nil
-        try file.readWords(at: offset, count: wordCount, into: &words)
+        try file.readWords(at: offset, count: wordCount, .littleEndian, into: &words)
         for index in 0..<wordCount { words[index] = Self.reversingBytes(words[index]) }
         self.block = block
     }

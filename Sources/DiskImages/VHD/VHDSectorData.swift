@@ -15,26 +15,21 @@ final class VHDSectorData: SectorData {
         // A fixed disk's file begins with its content.
         guard let dynamic = structure.dynamic else { return try file.read(at: offset, into: buffer) }
         let geometry = dynamic.geometry
-        var done = 0
-        while done < buffer.count {
-            let place = offset + UInt64(done)
-            let block = place >> geometry.blockShift
-            let inBlock = place & (geometry.blockSize - 1)
-            let count = Int(min(UInt64(buffer.count - done), geometry.blockSize - inBlock))
-            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
-            if let entry = try table?.entry(block) {
-                if let problem = dynamic.problem(withPlaceOf: entry, block: block, dataEnd: structure.dataEnd) {
+        for part in BlockParts(at: offset, count: UInt64(buffer.count), blockShift: geometry.blockShift) {
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[part.inBuffer])
+            if let entry = try table?.entry(part.block) {
+                if let problem = dynamic.problem(withPlaceOf: entry, block: part.block, dataEnd: structure.dataEnd) {
                     throw file.corrupt(
                         problem,
-                        at: table?.fileOffset(ofEntry: block),
+                        at: table?.fileOffset(ofEntry: part.block),
                         detailCode: VHDDetailCode.blockTableCorrupt
                     )
                 }
-                try file.read(at: UInt64(entry) << VHDFormat.sectorShift + geometry.bitmapLength + inBlock, into: part)
+                let data = UInt64(entry) << VHDFormat.sectorShift + geometry.bitmapLength
+                try file.read(at: data + part.range.lowerBound, into: bytes)
             } else {
-                part.initializeMemory(as: UInt8.self, repeating: 0)
+                bytes.initializeMemory(as: UInt8.self, repeating: 0)
             }
-            done += count
         }
     }
 }

@@ -14,11 +14,6 @@ struct VHDXBlockCheck {
         geometry = image.structure.geometry
     }
 
-    /// The first `limit` problems.
-    consuming func problems(limit: Int) throws(ImageError) -> [ImageError] {
-        try findings(limit: limit).problems
-    }
-
     /// - Returns: the first `limit` problems: states that do not exist, blocks outside the file, over other structures or
     ///   over each other, partially present blocks without a bitmap, bitmaps in a disk without a parent; and how many bytes
     ///   of the file belong to nothing, which counts only where there are fewer problems.

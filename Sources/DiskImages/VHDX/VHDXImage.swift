@@ -34,11 +34,7 @@ public final class VHDXImage: DiskImage {
         limit: UInt64,
         into mask: inout SectorMask
     ) throws(ImageError) -> LayerExtent {
-        let limit = min(limit, geometry.virtualSize)
-        let alignment = UInt64(64) << geometry.sectorShift
-        guard offset < limit, offset % alignment == 0, limit % alignment == 0 || limit == geometry.virtualSize else {
-            throw file.error(.invalidParameter, "The bytes \(offset) to \(limit) are no window of the disk.")
-        }
+        let limit = try checkedLimit(limit, from: offset, of: file)
         let block = offset >> geometry.blockShift
         let index = geometry.entryIndex(ofBlock: block)
         let entry = try blockTable.entry(index)
@@ -116,8 +112,8 @@ public final class VHDXImage: DiskImage {
     private func bitmapOffset(ofChunk chunk: UInt64, neededBy block: UInt64) throws(ImageError) -> UInt64 {
         let index = geometry.entryIndex(ofBitmap: chunk)
         let place = blockTable.fileOffset(ofEntry: index)
-        let words = try structure.file.bytes(at: place, count: 8)
-        let entry = VHDXBlockEntry(word: words.reversed().reduce(0) { $0 << 8 | UInt64($1) })
+        // Not by way of the table: the page with the payload blocks is still needed.
+        let entry = VHDXBlockEntry(word: UInt64(try structure.file.bytes(at: place, count: 8), .littleEndian))
         guard entry.state == .fullyPresent else {
             throw file.corrupt(
                 "Payload block \(block) is partially present, and the sector bitmap block \(chunk) is not there.",

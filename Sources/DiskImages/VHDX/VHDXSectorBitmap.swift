@@ -38,7 +38,7 @@ struct VHDXSectorBitmap {
         if loadedPage != pageIndex {
             loadedPage = nil
             let place = offset + pageIndex * Self.wordsPerPage * 8
-            try file.readWords(at: place, count: Int(Self.wordsPerPage), into: &page)
+            try file.readWords(at: place, count: Int(Self.wordsPerPage), .littleEndian, into: &page)
             loadedPage = pageIndex
         }
         let count = min(limit - sector, UInt64(SectorMask.capacity), (pageIndex + 1) * Self.sectorsPerPage - sector)

@@ -14,35 +14,29 @@ final class VHDXSectorData: SectorData {
 
     /// Blocks that may hold anything, and those that are not in the file, are read as zeroes.
     func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {
-        var done = 0
-        while done < buffer.count {
-            let place = offset + UInt64(done)
-            let block = place >> geometry.blockShift
-            let inBlock = place & (geometry.blockSize - 1)
-            let count = Int(min(UInt64(buffer.count - done), geometry.blockSize - inBlock))
-            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
-            let index = geometry.entryIndex(ofBlock: block)
+        for part in BlockParts(at: offset, count: UInt64(buffer.count), blockShift: geometry.blockShift) {
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[part.inBuffer])
+            let index = geometry.entryIndex(ofBlock: part.block)
             let entry = try blockTable.entry(index)
             switch entry.state {
             case .fullyPresent, .partiallyPresent:
-                if let problem = structure.problem(withPlaceOf: entry, block: block, fileSize: file.size) {
+                if let problem = structure.problem(withPlaceOf: entry, block: part.block, fileSize: file.size) {
                     throw file.corrupt(
                         problem,
                         at: blockTable.fileOffset(ofEntry: index),
                         detailCode: VHDXDetailCode.blockTableCorrupt
                     )
                 }
-                try file.read(at: entry.offset + inBlock, into: part)
+                try file.read(at: entry.offset + part.range.lowerBound, into: bytes)
             case .notPresent, .undefined, .zero, .unmapped:
-                part.initializeMemory(as: UInt8.self, repeating: 0)
+                bytes.initializeMemory(as: UInt8.self, repeating: 0)
             case nil:
                 throw file.corrupt(
-                    "The state of payload block \(block) does not exist.",
+                    "The state of payload block \(part.block) does not exist.",
                     at: blockTable.fileOffset(ofEntry: index),
                     detailCode: VHDXDetailCode.blockTableCorrupt
                 )
             }
-            done += count
         }
     }
 }

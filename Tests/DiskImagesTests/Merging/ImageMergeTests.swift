@@ -25,7 +25,7 @@ struct ImageMergeTests {
 
     private func write(_ word: UInt64, to path: String, at offset: UInt64, count: Int) throws {
         let words = [UInt64](repeating: word, count: count / 8)
-        try VHDXWriter.open(path, isDurable: false).write(words.span.bytes, at: offset)
+        try ImageWriting.open(path, isDurable: false).write(words.span.bytes, at: offset)
     }
 
     private func merge(_ path: String? = nil) throws(ImageError) {
@@ -49,7 +49,7 @@ struct ImageMergeTests {
         try make()
         try write(2, to: child, at: 512, count: 1_024)
         try write(3, to: child, at: (1 << 20) - 512, count: 1_024)
-        try VHDXWriter.open(child, isDurable: false).writeZeroes(at: 2 << 20, count: 1 << 20)
+        try ImageWriting.open(child, isDurable: false).writeZeroes(at: 2 << 20, count: 1 << 20)
         try write(4, to: child, at: 4 << 20, count: 1 << 20)
         let before = try ChainWords.read(child)
         let (childIdentity, baseIdentity) = (try identifier(child), try identifier(base))
@@ -158,7 +158,7 @@ struct ImageMergeTests {
         try check(.invalidParameter, "no parent", of: base)
         try check(.fileNotFound, "no file", of: folder.file("none.vhdx"))
         for path in [base, child] {
-            let writer = try VHDXWriter.open(path)
+            let writer = try ImageWriting.open(path)
             try check(.inUse, "\(path) is open")
             withExtendedLifetime(writer) {}
         }

@@ -159,11 +159,15 @@ struct MergeCrashTests {
             let parentImage = try parentStorage.file().openImage(in: LocalFiles())
             switch (childImage, parentImage) {
             case (let child as VHDXImage, let parent as VHDXImage):
-                try VHDXMerge(child: child, childStorage: childStorage, parent: parent, parentStorage: parentStorage)
-                    .run()
+                try VHDXMerge(
+                    child: MergedImage(image: child, storage: childStorage),
+                    parent: MergedImage(image: parent, storage: parentStorage)
+                ).run()
             case (let child as VHDImage, let parent as VHDImage):
-                try VHDMerge(child: child, childStorage: childStorage, parent: parent, parentStorage: parentStorage)
-                    .run()
+                try VHDMerge(
+                    child: MergedImage(image: child, storage: childStorage),
+                    parent: MergedImage(image: parent, storage: parentStorage)
+                ).run()
             default: Issue.record("the formats differ")
             }
         }

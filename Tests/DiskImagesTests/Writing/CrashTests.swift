@@ -96,7 +96,7 @@ struct CrashTests {
             words.replaceSubrange(call.sectors, with: repeatElement(call.word ?? 0, count: call.sectors.count))
             func check(_ state: String) throws {
                 let crashed = try VHDXImage(LocalFiles().open(replayed))
-                #expect(try VHDXBlockCheck(crashed).problems(limit: 3).isEmpty, "\(state)")
+                #expect(try VHDXBlockCheck(crashed).findings(limit: 3).problems.isEmpty, "\(state)")
                 let found = try VHDXBytes.words(
                     of: crashed,
                     path: replayed,
@@ -185,7 +185,7 @@ struct CrashTests {
                 }
             }
             #expect(try DiskChain.problems(of: path, in: LocalFiles()).isEmpty)
-            try VHDXWriter.open(path, isDurable: false).write(bytes, at: 1 << 20)
+            try ImageWriting.open(path, isDurable: false).write(bytes, at: 1 << 20)
             let codes = try LayerWalk.codes(of: DiskChain.open(path, in: LocalFiles()).layers[0])
             #expect(codes[2_048..<2_058].allSatisfy { $0 == LayerWalk.code(.data) })
         }

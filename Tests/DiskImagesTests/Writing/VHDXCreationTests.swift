@@ -58,7 +58,7 @@ struct VHDXCreationTests {
             child.parent == ParentReference(candidates: ["p.vhdx"], identifiers: [try #require(parent.identifier)])
         )
         // Written to, the parent is another disk.
-        try VHDXWriter.open(folder.file("p.vhdx")).writeZeroes(at: 0, count: 4_096)
+        try ImageWriting.open(folder.file("p.vhdx")).writeZeroes(at: 0, count: 4_096)
         #expect(throws: ImageError.self) { try DiskChain.open(folder.file("c.avhdx"), in: LocalFiles()) }
     }
 

@@ -36,7 +36,7 @@ struct VHDXWriterTests {
 
     @Test func aWriteToADiskWithoutAParentAllocatesWholeBlocks() throws {
         try make(differencing: false)
-        let writer = try VHDXWriter.open(path)
+        let writer = try ImageWriting.open(path)
         try writer.write(bytes(1_024), at: (1 << 20) - 512)
         try writer.write(bytes(512), at: (4 << 20) + (512 << 10) - 512)
         #expect(try states() == [6, 6, 0, 0, 6])
@@ -54,7 +54,7 @@ struct VHDXWriterTests {
 
     @Test func aWriteToADifferencingDiskSetsTheBitsOfItsSectors() throws {
         try make(differencing: true)
-        let writer = try VHDXWriter.open(path)
+        let writer = try ImageWriting.open(path)
         try writer.write(bytes(1_536), at: (1 << 20) - 1_024)
         #expect(try states() == [7, 7, 0, 0, 0])
         try writer.writeZeroes(at: (2 << 20) + 4_096, count: 512)
@@ -81,7 +81,7 @@ struct VHDXWriterTests {
         builder.setParent(GUID(high: 1, low: 1), path: "base.vhdx")
         builder.blocks = [1: .init(state: 0, sectors: [0, 5, 9, 2_047])]
         try builder.write(to: path)
-        try VHDXWriter.open(path).write(bytes(512), at: (1 << 20) + 5 * 512)
+        try ImageWriting.open(path).write(bytes(512), at: (1 << 20) + 5 * 512)
         let codes = try codes()
         #expect(codes.indices.filter { codes[$0] == LayerWalk.code(.data) } == [2_053])
     }
@@ -93,7 +93,7 @@ struct VHDXWriterTests {
                 builder.setParent(GUID(high: 1, low: 1), path: "base.vhdx")
                 builder.blocks = [1: .init(state: state), 2: .init(state: state)]
                 try builder.write(to: path)
-                let writer = try VHDXWriter.open(path)
+                let writer = try ImageWriting.open(path)
                 if isZero {
                     try writer.writeZeroes(at: (1 << 20) + 512, count: (1 << 20) + 512)
                 } else {
@@ -112,7 +112,7 @@ struct VHDXWriterTests {
         let file = try RawFile(path)
         let size = file.size
         try file.write(bytes(1 << 20), at: 4 << 20)
-        try VHDXWriter.open(path).writeZeroes(at: 0, count: 2 << 20)
+        try ImageWriting.open(path).writeZeroes(at: 0, count: 2 << 20)
         #expect(try states(2) == [6, 6])
         #expect(file.size == size)
         #expect(try file.read(at: 4 << 20, count: 1 << 20).allSatisfy { $0 == 0 })
@@ -133,7 +133,7 @@ struct VHDXWriterTests {
         let start = try headers()
         #expect(start.map(\.sequenceNumber) == [1, 2])
         do {
-            let writer = try VHDXWriter.open(path)
+            let writer = try ImageWriting.open(path)
             try writer.write(bytes(0), at: 0)
             #expect(try headers() == start)
             try writer.write(bytes(512), at: 0)
@@ -149,22 +149,22 @@ struct VHDXWriterTests {
             #expect(try headers() == changed)
         }
         let before = try headers()
-        do { _ = try VHDXWriter.open(path) }
+        do { _ = try ImageWriting.open(path) }
         #expect(try headers() == before)
-        try VHDXWriter.open(path).writeZeroes(at: 0, count: 512)
+        try ImageWriting.open(path).writeZeroes(at: 0, count: 512)
         #expect(try headers()[0].dataWriteGUID != before[0].dataWriteGUID)
         #expect(try headers().map(\.sequenceNumber) == [5, 6])
     }
 
     @Test func oneWriterAtATime() throws {
         try make(differencing: false)
-        var writer: VHDXWriter? = try VHDXWriter.open(path)
-        #expect(refusal { () throws(ImageError) in _ = try VHDXWriter.open(path) }?.code == .inUse)
+        var writer: (any ImageWriter)? = try ImageWriting.open(path)
+        #expect(refusal { () throws(ImageError) in _ = try ImageWriting.open(path) }?.code == .inUse)
         // Readers are not locked out.
         #expect(try DiskChain.open(path, in: LocalFiles()).layers.count == 1)
         try writer?.writeZeroes(at: 0, count: 512)
         writer = nil
-        #expect(refusal { () throws(ImageError) in _ = try VHDXWriter.open(path) } == nil)
+        #expect(refusal { () throws(ImageError) in _ = try ImageWriting.open(path) } == nil)
     }
 
     private func refusal(_ body: () throws(ImageError) -> Void) -> ImageError? {
@@ -179,7 +179,7 @@ struct VHDXWriterTests {
     @Test func wrongOffsetsAndLengthsAreRefusedBeforeAnythingChanges() throws {
         try make(differencing: false)
         let before = try RawFile(path).read(at: 0, count: 1 << 20)
-        let writer = try VHDXWriter.open(path)
+        let writer = try ImageWriting.open(path)
         let size = writer.virtualSize
         for (offset, count) in [(1, 512), (0, 100), (size, 512), (size - 512, 1_024), (.max - 511, 512)]
             as [(UInt64, Int)]
@@ -196,7 +196,7 @@ struct VHDXWriterTests {
     }
 
     @Test func whatCannotBeTrustedIsNotWrittenTo() throws {
-        func code() -> ImageError.Code? { refusal { () throws(ImageError) in _ = try VHDXWriter.open(path) }?.code }
+        func code() -> ImageError.Code? { refusal { () throws(ImageError) in _ = try ImageWriting.open(path) }?.code }
         #expect(code() == .fileNotFound)
         try RawFile(path, create: true).write(Array("text".utf8), at: 0)
         #expect(code() == .notADisk)
@@ -219,7 +219,7 @@ struct VHDXWriterTests {
         let size: UInt64 = 9 << 30
         try VHDXCreation.dynamic(virtualSize: size).create(at: folder.file("base.vhdx"))
         try VHDXCreation.differencing(parent: folder.file("base.vhdx")).create(at: path)
-        let writer = try VHDXWriter.open(path)
+        let writer = try ImageWriting.open(path)
         let offsets: [UInt64] = [0, (4 << 30) - 512, 4 << 30, size - 512]
         for offset in offsets { try writer.write(bytes(512), at: offset) }
         let codes = try codes()

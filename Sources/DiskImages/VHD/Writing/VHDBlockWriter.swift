@@ -4,11 +4,7 @@ internal import ByteReading
 struct VHDBlockWriter {
     /// What of one block is written.
     private struct Part {
-        var block: UInt64
-        /// From the start of the block, in bytes.
-        var range: Range<UInt64>
-        /// Where its bytes begin in the source.
-        var sourceOffset: Int
+        var place: BlockParts.Part
         /// The sector of the file where the block's bitmap begins; nil where there is no block yet.
         var entry: UInt32?
     }
@@ -37,27 +33,15 @@ struct VHDBlockWriter {
         count: UInt64,
         footers: inout VHDFooterUpdater
     ) throws(ImageError) {
-        let end = offset + count
-        var next = offset
         var batch: [Part] = []
-        while next < end {
-            let block = next >> geometry.blockShift
-            let start = block << geometry.blockShift
-            let partEnd = min(end, start + geometry.blockSize)
-            batch.append(
-                Part(
-                    block: block,
-                    range: next - start..<partEnd - start,
-                    sourceOffset: Int(next - offset),
-                    entry: try entry(block, footers: footers)
-                )
-            )
-            next = partEnd
-            if batch.count == Self.blocksPerBatch || next == end {
+        for part in BlockParts(at: offset, count: count, blockShift: geometry.blockShift) {
+            batch.append(Part(place: part, entry: try entry(part.block, footers: footers)))
+            if batch.count == Self.blocksPerBatch {
                 try write(batch, from: source, footers: &footers)
                 batch.removeAll(keepingCapacity: true)
             }
         }
+        if !batch.isEmpty { try write(batch, from: source, footers: &footers) }
     }
 
     private mutating func write(
@@ -80,7 +64,7 @@ struct VHDBlockWriter {
                 // What is not written of the block is zero, for the file grew by zeroes.
                 if !source.isZeroes { try writePayload(part, from: source, toBlockAt: offset) }
                 try storage.write(bitmap(ofNew: part), at: offset)
-                setEntry(UInt32(truncatingIfNeeded: offset >> VHDFormat.sectorShift), ofBlock: part.block)
+                setEntry(UInt32(truncatingIfNeeded: offset >> VHDFormat.sectorShift), ofBlock: part.place.block)
             }
         }
         try storage.synchronize()
@@ -119,20 +103,20 @@ struct VHDBlockWriter {
         from source: WriteSource,
         toBlockAt offset: UInt64
     ) throws(ImageError) {
-        let start = offset + geometry.bitmapLength + part.range.lowerBound
+        let start = offset + geometry.bitmapLength + part.place.range.lowerBound
         switch source {
         case .bytes(let buffer):
-            let end = part.sourceOffset + part.range.count
-            try storage.write(UnsafeRawBufferPointer(rebasing: buffer[part.sourceOffset..<end]), at: start)
+            try storage.write(UnsafeRawBufferPointer(rebasing: buffer[part.place.inBuffer]), at: start)
         case .zeroes:
-            try storage.writeZeroes(at: start, count: UInt64(part.range.count))
+            try storage.writeZeroes(at: start, count: UInt64(part.place.range.count))
         }
     }
 
     /// With a parent, the bits of what is written; without, all of them, as Windows and QEMU do.
     private func bitmap(ofNew part: Part) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Int(geometry.bitmapLength))
-        VHDBits.set(geometry.isDifferencing ? sectors(part) : 0..<geometry.sectorsPerBlock, in: &bytes, from: 0)
+        let sectors = geometry.isDifferencing ? sectors(part) : 0..<geometry.sectorsPerBlock
+        SectorBits.set(sectors, in: &bytes, from: 0, .mostSignificantFirst)
         return bytes
     }
 
@@ -143,7 +127,7 @@ struct VHDBlockWriter {
         let place = offset + first
         let old = try storage.bytes(at: place, count: Int((sectors.upperBound + 7) / 8 - first))
         var new = old
-        VHDBits.set(sectors, in: &new, from: first * 8)
+        SectorBits.set(sectors, in: &new, from: first * 8, .mostSignificantFirst)
         if new != old { pending.append((place, new)) }
     }
 
@@ -160,15 +144,14 @@ struct VHDBlockWriter {
     }
 
     private func sectors(_ part: Part) -> Range<UInt64> {
-        part.range.lowerBound >> VHDFormat.sectorShift..<part.range.upperBound >> VHDFormat.sectorShift
+        part.place.range.lowerBound >> VHDFormat.sectorShift..<part.place.range.upperBound >> VHDFormat.sectorShift
     }
 
     private func fileOffset(ofEntry block: UInt64) -> UInt64 { dynamic.header.tableOffset + block * 4 }
 
     private func entry(_ block: UInt64, footers: VHDFooterUpdater) throws(ImageError) -> UInt32? {
         let place = fileOffset(ofEntry: block)
-        let bytes = try storage.bytes(at: place, count: 4)
-        let entry = bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        let entry = UInt32(try storage.bytes(at: place, count: 4), .bigEndian)
         guard entry != VHDFormat.absentBlock else { return nil }
         let dataEnd = footers.end ?? storage.size
         if let problem = dynamic.problem(withPlaceOf: entry, block: block, dataEnd: dataEnd) {
@@ -181,23 +164,5 @@ struct VHDBlockWriter {
             )
         }
         return entry
-    }
-}
-
-/// The bits of sector bitmaps, of which the most significant of a byte is the first.
-enum VHDBits {
-    /// Sets the bits of `sectors` in `bytes`, of which the first holds the bits of sector `first`, a multiple of eight.
-    static func set(_ sectors: Range<UInt64>, in bytes: inout [UInt8], from first: UInt64) {
-        var sector = sectors.lowerBound
-        while sector < sectors.upperBound {
-            let index = Int((sector - first) / 8)
-            if sector % 8 == 0, sectors.upperBound - sector >= 8 {
-                bytes[index] = 0xFF
-                sector += 8
-            } else {
-                bytes[index] |= 0x80 >> UInt8(sector % 8)
-                sector += 1
-            }
-        }
     }
 }

@@ -43,14 +43,14 @@ public final class VHDWriter: ImageWriter {
     public let virtualSize: UInt64
     public let logicalSectorSize = VHDFormat.sectorSize
 
-    /// - Throws: `corrupt` where any block of `image`, the same file, is damaged; `unsupported` where the disk belongs to a
-    ///   machine that was saved.
+    /// - Throws: as `check` for `image`, the same file.
     convenience init(checking image: VHDImage, storage: any ImageStorage, path: String) throws(ImageError) {
         try Self.check(image)
         self.init(storage: storage, path: path, structure: image.structure)
     }
 
-    /// - Throws: as the initializer that checks.
+    /// - Throws: `unsupported` where the disk belongs to a machine that was saved; `corrupt` where any block of `image` is
+    ///   damaged.
     static func check(_ image: VHDImage) throws(ImageError) {
         guard image.structure.footer.savedState == 0 else {
             throw image.file.error(

@@ -1,9 +1,7 @@
-internal import ByteReading
-
 /// A VHDX file as it is once its log is replayed ([MS-VHDX] 2.3.3), which happens in memory: the file is only read.
 ///
 /// Everything but the headers and the log is read through it. Where the log is empty it is the file itself, at no cost.
-struct ReplayedFile: Sendable {
+struct ReplayedFile: StructureFile {
     /// Below it lie the file's identifier and the headers, which are never written by way of the log.
     private static let firstTarget = VHDXFormat.regionTableOffsets[0]
 
@@ -88,14 +86,9 @@ struct ReplayedFile: Sendable {
         overlay = VHDXLogOverlay(writes)
     }
 
-    /// Fills `buffer` with what the replayed file holds from `offset` on.
-    ///
-    /// - Throws: `corrupt` where the file ends before, `readFailed`.
     func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) throws(ImageError) {
         guard let overlay else { return try file.read(at: offset, into: buffer) }
-        guard offset <= size, UInt64(buffer.count) <= size - offset else {
-            throw corrupt("The file ends before the \(buffer.count) bytes that should be here.", at: offset)
-        }
+        try checkInside(offset: offset, count: UInt64(buffer.count))
         let stored = offset < file.size ? Int(min(UInt64(buffer.count), file.size - offset)) : 0
         if stored > 0 { try file.read(at: offset, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<stored])) }
         UnsafeMutableRawBufferPointer(rebasing: buffer[stored...]).initializeMemory(as: UInt8.self, repeating: 0)
@@ -131,30 +124,6 @@ struct ReplayedFile: Sendable {
         return sector
     }
 
-    /// A copy of `count` bytes from `offset`: for a structure of bounded size.
-    func bytes(at offset: UInt64, count: Int) throws(ImageError) -> [UInt8] {
-        guard overlay != nil else { return try file.bytes(at: offset, count: count) }
-        guard count >= 0, count <= ImageFile.maximumStructureLength else {
-            throw corrupt("A structure of \(count) bytes is longer than any that the format has.", at: offset)
-        }
-        var bytes = [UInt8](repeating: 0, count: count)
-        var span = bytes.mutableSpan
-        try span.withUnsafeMutableBytes { (buffer) throws(ImageError) in try read(at: offset, into: buffer) }
-        return bytes
-    }
-
-    /// Makes `words` the `count` little-endian numbers from `offset`. Its storage is kept from call to call.
-    func readWords(at offset: UInt64, count: Int, into words: inout [UInt64]) throws(ImageError) {
-        guard overlay != nil else { return try file.readWords(at: offset, count: count, into: &words) }
-        let bytes = try bytes(at: offset, count: count * 8)
-        if words.count < count { words = [UInt64](repeating: 0, count: count) }
-        do {
-            for index in 0..<count { words[index] = try bytes.span.bytes.littleEndian(UInt64.self, at: index * 8) }
-        } catch {
-            throw corrupt("\(error).", at: offset)
-        }
-    }
-
     /// An error about the file.
     func error(
         _ code: ImageError.Code,
@@ -163,10 +132,5 @@ struct ReplayedFile: Sendable {
         detailCode: UInt32 = 0
     ) -> ImageError {
         file.error(code, message, at: offset, detailCode: detailCode)
-    }
-
-    /// The error for a structure of the file that is damaged.
-    func corrupt(_ message: String, at offset: UInt64? = nil, detailCode: UInt32 = 0) -> ImageError {
-        file.corrupt(message, at: offset, detailCode: detailCode)
     }
 }

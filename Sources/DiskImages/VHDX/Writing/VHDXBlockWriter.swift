@@ -1,16 +1,5 @@
 /// Changes blocks, their bits and their entries, in the order that `VHDXWriter` describes.
 struct VHDXBlockWriter {
-    /// What of one block is written.
-    private struct Part {
-        var block: UInt64
-        /// From the start of the block, in bytes.
-        var range: Range<UInt64>
-        /// Whether this is all that the virtual disk has of the block.
-        var isWhole: Bool
-        /// Where its bytes begin in the source.
-        var sourceOffset: Int
-    }
-
     let geometry: VHDXGeometry
     private let storage: any ImageStorage
     private let path: String
@@ -27,21 +16,8 @@ struct VHDXBlockWriter {
     /// Writes `count` bytes of the virtual disk from `offset`, both multiples of the sector and inside the disk. What is
     /// written is seen when `commit()` returns, and may be seen before.
     mutating func stage(_ source: WriteSource, at offset: UInt64, count: UInt64) throws(ImageError) {
-        let end = offset + count
-        var next = offset
-        while next < end {
-            let block = next >> geometry.blockShift
-            let start = block << geometry.blockShift
-            let length = geometry.length(ofBlock: block)
-            let partEnd = min(end, start + length)
-            let part = Part(
-                block: block,
-                range: next - start..<partEnd - start,
-                isWhole: next == start && partEnd == start + length,
-                sourceOffset: Int(next - offset)
-            )
+        for part in BlockParts(at: offset, count: count, blockShift: geometry.blockShift) {
             try prepare(part, from: source)
-            next = partEnd
             if pending.isFull { try commit() }
         }
     }
@@ -52,7 +28,9 @@ struct VHDXBlockWriter {
     }
 
     /// Writes the payload of one part, and notes what will make it visible.
-    private mutating func prepare(_ part: Part, from source: WriteSource) throws(ImageError) {
+    private mutating func prepare(_ part: BlockParts.Part, from source: WriteSource) throws(ImageError) {
+        // All that the virtual disk has of the block.
+        let isWhole = part.range == 0..<geometry.length(ofBlock: part.block)
         let index = geometry.entryIndex(ofBlock: part.block)
         let entry = try entry(index)
         guard let state = entry.state else {
@@ -66,7 +44,7 @@ struct VHDXBlockWriter {
         if case .zeroes = source {
             if state == .zero { return }
             let isFixed = structure.metadata.leavesBlocksAllocated && !geometry.isDifferencing
-            if part.isWhole, !isFixed {
+            if isWhole, !isFixed {
                 pending.setEntry(VHDXBlockEntry(.zero), at: fileOffset(ofEntry: index))
                 return
             }
@@ -76,13 +54,13 @@ struct VHDXBlockWriter {
             try writePayload(part, from: source, toBlockAt: entry.offset)
         case .partiallyPresent:
             try writePayload(part, from: source, toBlockAt: entry.offset)
-            if part.isWhole {
+            if isWhole {
                 pending.setEntry(VHDXBlockEntry(.fullyPresent, offset: entry.offset), at: fileOffset(ofEntry: index))
             } else {
                 let bits = try bitmapPlace(ofBlock: part.block)
                 pending.setBits(VHDXBitRun(sectors(part.range), at: bits))
             }
-        case .notPresent where geometry.isDifferencing && !part.isWhole:
+        case .notPresent where geometry.isDifferencing && !isWhole:
             let bits = try bitmapPlace(ofBlock: part.block)
             let offset = try allocate(geometry.blockSize)
             try writePayload(part, from: source, toBlockAt: offset, isNew: true)
@@ -99,15 +77,14 @@ struct VHDXBlockWriter {
     }
 
     private func writePayload(
-        _ part: Part,
+        _ part: BlockParts.Part,
         from source: WriteSource,
         toBlockAt offset: UInt64,
         isNew: Bool = false
     ) throws(ImageError) {
         switch source {
         case .bytes(let buffer):
-            let end = part.sourceOffset + part.range.count
-            let piece = UnsafeRawBufferPointer(rebasing: buffer[part.sourceOffset..<end])
+            let piece = UnsafeRawBufferPointer(rebasing: buffer[part.inBuffer])
             try storage.write(piece, at: offset + part.range.lowerBound)
         case .zeroes:
             guard !isNew else { return }
@@ -158,7 +135,7 @@ struct VHDXBlockWriter {
     private func entry(_ index: UInt64) throws(ImageError) -> VHDXBlockEntry {
         if let new = pending.entry(at: fileOffset(ofEntry: index)) { return new }
         let bytes = try storage.bytes(at: fileOffset(ofEntry: index), count: 8)
-        return VHDXBlockEntry(word: bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) })
+        return VHDXBlockEntry(word: UInt64(bytes, .littleEndian))
     }
 
     private func corrupt(_ message: String, entry index: UInt64) -> ImageError {

@@ -19,17 +19,7 @@ struct VHDXBitRun {
 
     /// Sets the bits of the run in `bytes`, of which the first holds the bits of sector `first`, a multiple of eight.
     func set(in bytes: inout [UInt8], from first: UInt64) {
-        var sector = sectors.lowerBound
-        while sector < sectors.upperBound {
-            let index = Int((sector - first) / 8)
-            if sector % 8 == 0, sectors.upperBound - sector >= 8 {
-                bytes[index] = 0xFF
-                sector += 8
-            } else {
-                bytes[index] |= 1 << UInt8(sector % 8)
-                sector += 1
-            }
-        }
+        SectorBits.set(sectors, in: &bytes, from: first, .leastSignificantFirst)
     }
 }
 

@@ -28,30 +28,17 @@ public final class VHDXWriter: ImageWriter {
     private var hasStaged = false
     private var hasFailed = false
 
-    /// Opens the image for writing, and locks it until the writer goes.
-    ///
-    /// - Parameters:
-    ///   - path: relative to the process's working directory.
-    ///   - isDurable: whether each call waits until the medium has the data. Without it, a crash of the machine may spoil
-    ///     the image.
-    /// - Throws: `inUse` where another writer has it open; `corrupt`, also for damage outside the part that will be
-    ///   written; what opening the image throws.
-    public static func open(_ path: String, isDurable: Bool = true) throws(ImageError) -> VHDXWriter {
-        let storage = try FileStorage.open(path, isDurable: isDurable)
-        let file = try storage.file()
-        guard let image = try file.openImage(in: LocalFiles()) as? VHDXImage else {
-            throw file.error(.unsupported, "This version of the program writes to VHDX files only.")
-        }
-        return try VHDXWriter(checking: image, storage: storage, path: path)
+    /// - Throws: as `check` for `image`, the same file.
+    convenience init(checking image: VHDXImage, storage: any ImageStorage, path: String) throws(ImageError) {
+        try Self.check(image)
+        self.init(storage: storage, path: path, structure: image.structure)
     }
 
-    /// - Throws: `unsupported` where the log of `image`, the same file, must be replayed first; `corrupt` where any block of it
-    ///   is damaged.
-    convenience init(checking image: VHDXImage, storage: any ImageStorage, path: String) throws(ImageError) {
+    /// - Throws: `unsupported` where the log of `image` must be replayed first; `corrupt` where any block of it is damaged.
+    static func check(_ image: VHDXImage) throws(ImageError) {
         try image.checkLogIsEmpty()
         // The file is going to grow. An entry that leads beyond its end would then lead to something.
-        if let problem = try VHDXBlockCheck(image).problems(limit: 1).first { throw problem }
-        self.init(storage: storage, path: path, structure: image.structure)
+        if let problem = try VHDXBlockCheck(image).findings(limit: 1).problems.first { throw problem }
     }
 
     /// - Parameter identifier: the DataWriteGuid that the image has from the first change on.

@@ -39,7 +39,7 @@ struct RandomLogTests {
             #expect(image.description.physicalSectorSize == made.physicalSectorSize, "seed \(seed)")
             #expect(image.description.identifier == made.identifier)
             #expect(image.structure.file.size == made.size, "seed \(seed)")
-            #expect(try VHDXBlockCheck(image).problems(limit: 10).isEmpty, "seed \(seed)")
+            #expect(try VHDXBlockCheck(image).findings(limit: 10).problems.isEmpty, "seed \(seed)")
             #expect(try RawFile(path).read(at: 0, count: 4 << 20).isSame(as: before) && RawFile(path).size == size)
 
             #expect(try VHDXRepair.replay(path, isDurable: false))
