@@ -1,4 +1,5 @@
 public import DiskImages
+internal import Foundation
 
 /// What one layer of a chain must hold, by the calls that were made to write it.
 ///
@@ -109,8 +110,9 @@ public struct LayerModel: Sendable {
 extension [UInt8] {
     /// Sets the elements at `positions`; fast also where nothing is optimised.
     mutating func fill(_ positions: Range<Int>, with value: UInt8) {
-        withUnsafeMutableBufferPointer { buffer in
-            UnsafeMutableBufferPointer(rebasing: buffer[positions]).update(repeating: value)
+        withUnsafeMutableBytes { buffer in
+            guard let start = UnsafeMutableRawBufferPointer(rebasing: buffer[positions]).baseAddress else { return }
+            memset(start, Int32(value), positions.count)
         }
     }
 }

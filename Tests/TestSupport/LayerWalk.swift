@@ -14,6 +14,7 @@ public enum LayerWalk {
         let size = image.size
         let sector = UInt64(image.sectorSize)
         var codes = [UInt8](repeating: 0xFF, count: Int(size / sector))
+        let (data, unmapped, absent) = (code(.data), code(.unmapped), code(.absent))
         var mask = SectorMask()
         var offset: UInt64 = 0
         while offset < size {
@@ -30,9 +31,7 @@ public enum LayerWalk {
             let first = Int(offset / sector)
             let count = Int((end - offset) / sector)
             if let content {
-                codes.withUnsafeMutableBufferPointer { codes in
-                    UnsafeMutableBufferPointer(rebasing: codes[first..<first + count]).update(repeating: code(content))
-                }
+                codes.fill(first..<first + count, with: code(content))
             } else {
                 guard mask.count == count else {
                     throw BadExtent(description: "a mask of \(mask.count) sectors for \(count) at \(offset)")
@@ -43,11 +42,14 @@ public enum LayerWalk {
                     guard bits & zeroBits == 0 else {
                         throw BadExtent(description: "a sector that is data and unmapped behind \(offset)")
                     }
-                    for bit in 0..<min(64, count - word * 64) {
-                        let content: SectorContent =
-                            bits >> UInt64(bit) & 1 == 1
-                            ? .data : zeroBits >> UInt64(bit) & 1 == 1 ? .unmapped : .absent
-                        codes[first + word * 64 + bit] = code(content)
+                    let sectors = first + word * 64..<first + min(word * 64 + 64, count)
+                    guard bits != 0 || zeroBits != 0 else {
+                        codes.fill(sectors, with: absent)
+                        continue
+                    }
+                    for (bit, sector) in sectors.enumerated() {
+                        let isData = bits >> UInt64(bit) & 1 == 1
+                        codes[sector] = isData ? data : zeroBits >> UInt64(bit) & 1 == 1 ? unmapped : absent
                     }
                 }
             }

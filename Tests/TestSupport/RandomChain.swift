@@ -81,10 +81,11 @@ public struct RandomChain: Sendable {
     public func visibleWords(ofLayer index: Int = 0) -> [UInt64] {
         var words = [UInt64](repeating: 0, count: layers[index].model.sectorCount)
         for (height, layer) in layers[index...].reversed().enumerated() {
-            for sector in 0..<min(words.count, layer.model.sectorCount) {
-                let code = layer.model.codes[sector]
+            let (codes, patterns) = (layer.model.codes, layer.model.patterns)
+            for sector in 0..<min(words.count, codes.count) {
+                let code = codes[sector]
                 if code == 0 { continue }
-                let pattern = layer.model.patterns[sector]
+                let pattern = patterns[sector]
                 words[sector] =
                     code == 1 && pattern > 0
                     ? Self.word(seed: seed, height: height, pattern: pattern, sector: sector) : 0

@@ -32,12 +32,12 @@ struct CRC32C {
             // Every look-up is below 2,048: eight tables of 256 entries, indexed by a table's number and a byte. The index
             // never exceeds the count, so that no sum can overflow and none is checked.
             while bytes.count &- index >= 8 {
-                let low = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: index, as: UInt32.self)) ^ crc
-                let high = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: index &+ 4, as: UInt32.self))
-                crc = table[1_792 &+ Int(low & 0xFF)] ^ table[1_536 &+ Int(low >> 8 & 0xFF)]
-                crc ^= table[1_280 &+ Int(low >> 16 & 0xFF)] ^ table[1_024 &+ Int(low >> 24)]
-                crc ^= table[768 &+ Int(high & 0xFF)] ^ table[512 &+ Int(high >> 8 & 0xFF)]
-                crc ^= table[256 &+ Int(high >> 16 & 0xFF)] ^ table[Int(high >> 24)]
+                let stored = base.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                let word = UInt64(littleEndian: stored) ^ UInt64(crc)
+                crc = table[1_792 &+ Int(word & 0xFF)] ^ table[1_536 &+ Int(word >> 8 & 0xFF)]
+                crc ^= table[1_280 &+ Int(word >> 16 & 0xFF)] ^ table[1_024 &+ Int(word >> 24 & 0xFF)]
+                crc ^= table[768 &+ Int(word >> 32 & 0xFF)] ^ table[512 &+ Int(word >> 40 & 0xFF)]
+                crc ^= table[256 &+ Int(word >> 48 & 0xFF)] ^ table[Int(word >> 56)]
                 index &+= 8
             }
             while index < bytes.count {

@@ -56,9 +56,12 @@ struct VHDXRegions {
     ///
     /// - Throws: `corrupt`; `unsupported` for a required region that is not known.
     static func read(from file: ReplayedFile, log: Range<UInt64>) throws(ImageError) -> VHDXRegions {
-        let offset = VHDXFormat.regionTableOffsets[0]
-        let first = try parse(file, at: offset)
-        let second = try parse(file, at: VHDXFormat.regionTableOffsets[1])
+        let (offset, secondOffset) = (VHDXFormat.regionTableOffsets[0], VHDXFormat.regionTableOffsets[1])
+        let bytes = try file.bytes(at: offset, count: VHDXRegionTable.length)
+        let secondBytes = try file.bytes(at: secondOffset, count: VHDXRegionTable.length)
+        let first = try parse(bytes, of: file, at: offset)
+        // Copies that are the same are parsed and summed up once.
+        let second = bytes.isSame(as: secondBytes) ? first : try parse(secondBytes, of: file, at: secondOffset)
         if let first, let second, first != second {
             throw file.corrupt("The two copies of the region table are valid and differ.", at: offset)
         }
@@ -68,8 +71,11 @@ struct VHDXRegions {
         return try VHDXRegions(checking: table, in: file, at: offset, log: log)
     }
 
-    private static func parse(_ file: ReplayedFile, at offset: UInt64) throws(ImageError) -> VHDXRegionTable? {
-        let bytes = try file.bytes(at: offset, count: VHDXRegionTable.length)
+    private static func parse(
+        _ bytes: [UInt8],
+        of file: ReplayedFile,
+        at offset: UInt64
+    ) throws(ImageError) -> VHDXRegionTable? {
         do {
             return try VHDXRegionTable(bytes.span.bytes)
         } catch {

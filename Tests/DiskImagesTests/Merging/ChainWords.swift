@@ -27,18 +27,19 @@ enum ChainWords {
         }
         let data = VHDSectorData(try #require(layer as? VHDImage))
         let codes = try LayerWalk.codes(of: layer)
+        let isData = LayerWalk.code(.data)
         var words = [UInt64](repeating: absent, count: codes.count)
         let perPiece = (1 << 20) / sectorSize
         var piece = [UInt8](repeating: 0, count: 1 << 20)
         for first in stride(from: 0, to: codes.count, by: perPiece) {
             let sectors = first..<min(codes.count, first + perPiece)
-            guard codes[sectors].contains(LayerWalk.code(.data)) else { continue }
+            guard codes[sectors].contains(isData) else { continue }
             try piece.withUnsafeMutableBytes {
                 let part = UnsafeMutableRawBufferPointer(rebasing: $0[..<(sectors.count * sectorSize)])
                 try data.read(at: UInt64(first * sectorSize), into: part)
             }
             let bytes = piece.span.bytes
-            for sector in sectors where codes[sector] == LayerWalk.code(.data) {
+            for sector in sectors where codes[sector] == isData {
                 let start = (sector - first) * sectorSize
                 let word = bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt64.self)
                 let last = bytes.unsafeLoadUnaligned(fromByteOffset: start + sectorSize - 8, as: UInt64.self)

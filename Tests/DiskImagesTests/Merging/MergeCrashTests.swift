@@ -219,8 +219,9 @@ struct MergeCrashTests {
             try replay.apply(entry.file, entry.operation)
             guard index >= recorded.start else { continue }
             try replay.forEachState(count: 2, random: &random) { state in
-                let problem = recorded.problem()
-                #expect(problem == nil, "operation \(index) of \(recorded.entries.count), \(state)")
+                if let problem = recorded.problem() {
+                    Issue.record("operation \(index) of \(recorded.entries.count), \(state): \(problem)")
+                }
             }
         }
         // Nothing is left that the medium could still lose.

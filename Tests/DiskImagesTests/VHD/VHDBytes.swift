@@ -17,6 +17,8 @@ enum VHDBytes {
     /// The word that each sector repeats; `absent` for sectors that are not in this file.
     static func words(of image: VHDImage, path: String, absent: UInt64) throws -> [UInt64] {
         let codes = try LayerWalk.codes(of: image)
+        let isData = LayerWalk.code(.data)
+        let isDynamic = image.description.diskType == .dynamic
         let file = try RawFile(path)
         let blockSize = Int(image.description.blockSize)
         let perBlock = blockSize > 0 ? blockSize / 512 : codes.count
@@ -34,9 +36,9 @@ enum VHDBytes {
             let content = bytes.span.bytes
             for sector in sectors {
                 let place = (sector - sectors.lowerBound) * 512
-                guard codes[sector] == LayerWalk.code(.data) else {
+                guard codes[sector] == isData else {
                     // After a crash a differencing disk may have what nobody reads.
-                    if image.description.diskType == .dynamic,
+                    if isDynamic,
                         content.unsafeLoadUnaligned(fromByteOffset: place, as: UInt64.self) != 0
                     {
                         throw SectorThatIsNotZero(sector: sector)

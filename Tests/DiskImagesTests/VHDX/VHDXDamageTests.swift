@@ -51,8 +51,8 @@ struct VHDXDamageTests {
     private func expectUndamagedOrRefused(_ offsets: some Sequence<UInt64>) throws {
         for offset in offsets {
             let change = UInt8(1) << UInt8(offset % 8)
-            if let answer = try answer(flipping: change, at: offset) {
-                #expect(answer == undamaged, "bit \(offset % 8) of the byte at \(offset)")
+            if let answer = try answer(flipping: change, at: offset), !answer.isSame(as: undamaged) {
+                Issue.record("bit \(offset % 8) of the byte at \(offset) changes the answer")
             }
         }
     }
@@ -96,8 +96,8 @@ struct VHDXDamageTests {
                     let common = min(answer.count, undamaged.count)
                     #expect(answer[..<common] == undamaged[..<common])
                     #expect(answer.count != undamaged.count)
-                } else if let answer {
-                    #expect(answer == undamaged, "bit \(bit) of the byte at \(offset)")
+                } else if let answer, !answer.isSame(as: undamaged) {
+                    Issue.record("bit \(bit) of the byte at \(offset) changes the answer")
                 }
             }
         }

@@ -5,11 +5,11 @@ import Testing
 
 /// Chains that are written at random, read by this program and by others, and compared with a model.
 ///
-/// `DISKDELTA_CHAINS` says how many chains there are, 1,000 where it is not set, and `DISKDELTA_SEED` with which seed they
-/// begin.
+/// `DISKDELTA_CHAINS` says how many chains of each format there are, 300 where it is not set, and `DISKDELTA_SEED` with which
+/// seed they begin.
 @Suite("Random chains")
 struct RandomChainTests {
-    static let count = ProcessInfo.processInfo.environment["DISKDELTA_CHAINS"].flatMap(UInt64.init) ?? 1_000
+    static let count = ProcessInfo.processInfo.environment["DISKDELTA_CHAINS"].flatMap(UInt64.init) ?? 300
     static let firstSeed = ProcessInfo.processInfo.environment["DISKDELTA_SEED"].flatMap(UInt64.init) ?? 1
     /// The seeds in pieces that run beside each other.
     static let pieces: [Range<UInt64>] = stride(from: firstSeed, to: firstSeed + count, by: 50).map {

@@ -12,6 +12,7 @@ enum VHDXBytes {
     /// The word that each sector repeats; `absent` for sectors that are not in this file.
     static func words(of image: VHDXImage, path: String, sectorSize: Int, absent: UInt64) throws -> [UInt64] {
         let codes = try LayerWalk.codes(of: image)
+        let (isAbsent, isData) = (LayerWalk.code(.absent), LayerWalk.code(.data))
         let file = try RawFile(path)
         let blockSize = Int(image.description.blockSize)
         let perBlock = blockSize / sectorSize
@@ -22,7 +23,7 @@ enum VHDXBytes {
         for block in 0...(codes.count - 1) / perBlock {
             let sectors = block * perBlock..<min((block + 1) * perBlock, codes.count)
             var content: [UInt8] = []
-            if codes[sectors].contains(LayerWalk.code(.data)) {
+            if codes[sectors].contains(isData) {
                 let word = try file.number(UInt64.self, at: table + UInt64(block + block / chunkRatio) * 8)
                 // A block that may hold anything is read as zeroes.
                 content =
@@ -32,8 +33,8 @@ enum VHDXBytes {
             }
             for sector in sectors {
                 switch codes[sector] {
-                case LayerWalk.code(.absent): words[sector] = absent
-                case LayerWalk.code(.data):
+                case isAbsent: words[sector] = absent
+                case isData:
                     let start = (sector - sectors.lowerBound) * sectorSize
                     let bytes = content.span.bytes
                     let first = bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt64.self)

@@ -1,4 +1,3 @@
-import Glibc
 import TestSupport
 import Testing
 
@@ -75,19 +74,6 @@ struct RandomLogTests {
             try expectRepaired(path, seed: seed)
             let check = try Oracles.run(program, ["check", "-f", "vhdx", path])
             #expect(check.status == 0, "seed \(seed): \(check.text)")
-        }
-    }
-}
-
-extension [UInt8] {
-    /// `==`, fast also where nothing is optimised.
-    func isSame(as other: [UInt8]) -> Bool {
-        guard count == other.count else { return false }
-        return span.withUnsafeBytes { one in
-            other.span.withUnsafeBytes { two in
-                guard let start = one.baseAddress, let otherStart = two.baseAddress else { return true }
-                return memcmp(start, otherStart, one.count) == 0
-            }
         }
     }
 }

@@ -26,10 +26,11 @@ struct VHDXLogDamageTests {
         entries = (0..<3).map(Self.entry)
         var places: [Int] = []
         var answers: [[UInt8]] = []
+        try Self.makeImage(path)
         for count in 1...3 {
             var log = LogBuilder(position: 8_192)
             places = entries[..<count].map { Int(log.append($0)) }
-            try Self.write(log, to: path)
+            try RawFile(path).write(log.bytes, at: Self.logOffset)
             answers.append(try Self.answer(path))
         }
         self.places = places
@@ -52,16 +53,15 @@ struct VHDXLogDamageTests {
         return LogBuilder.Entry(guid: guid, sequenceNumber: 0xFFFF_FFFF + UInt64(index), tail: 8_192, writes: writes)
     }
 
-    private static func write(_ log: LogBuilder, to path: String) throws {
+    /// The disk without its log.
+    private static func makeImage(_ path: String) throws {
         var builder = VHDXBuilder(virtualSize: 4 << 20, blockSize: 1 << 20)
         builder.setParent(GUID(high: 1, low: 1), path: "parent.vhdx")
         builder.logGUID = guid
         // The bitmap goes to 4 MiB. Its entry stands in a sector of the table that the log does not write.
         builder.blocks = [3: .init(state: 7, offset: 8 << 20, sectors: [9])]
         try builder.write(to: path)
-        let file = try RawFile(path)
-        try file.truncate(to: 9 << 20)
-        try file.write(log.bytes, at: logOffset)
+        try RawFile(path).truncate(to: 9 << 20)
     }
 
     private static func answer(_ path: String) throws -> [UInt8] {
@@ -140,6 +140,7 @@ struct VHDXLogDamageTests {
     /// Wrong numbers behind a good checksum: nothing but the checks of each field stands between them and the reader.
     @Test(arguments: 0..<10) func noiseWithGoodChecksums(seed: UInt64) throws {
         var random = RepeatableGenerator(seed: seed)
+        let file = try RawFile(path)
         var refusals = 0
         for _ in 0..<60 {
             var log = LogBuilder(position: 8_192)
@@ -156,7 +157,7 @@ struct VHDXLogDamageTests {
                 if index == target { entry.damage = { $0.replaceSubrange(start..<start + count, with: noise) } }
                 log.append(entry)
             }
-            try Self.write(log, to: path)
+            try file.write(log.bytes, at: Self.logOffset)
             guard let answer = try answer() else {
                 refusals += 1
                 continue
