@@ -120,7 +120,13 @@ struct VHDXBlockWriter {
     /// Makes the file longer by `length`, and returns where the new part begins: a multiple of 1 MiB.
     private func allocate(_ length: UInt64) throws(ImageError) -> UInt64 {
         let unit = VHDXFormat.mebibyte
-        let (end, overflow) = storage.size.addingReportingOverflow(unit - 1 + length)
+        var fileEnd = storage.size
+        // The last block's tail beyond the disk's end need not be in the file, and still is the block's.
+        let last = try entry(geometry.entryIndex(ofBlock: geometry.blockCount - 1))
+        if last.state == .fullyPresent || last.state == .partiallyPresent {
+            fileEnd = max(fileEnd, last.offset &+ geometry.blockSize)
+        }
+        let (end, overflow) = fileEnd.addingReportingOverflow(unit - 1 + length)
         guard !overflow else { throw ImageError(.writeFailed, "The file would become too long.", path: path) }
         let offset = (end - length) / unit * unit
         try storage.grow(to: offset + length)
