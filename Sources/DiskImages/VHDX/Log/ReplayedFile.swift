@@ -25,6 +25,13 @@ struct ReplayedFile: StructureFile {
             overlay = nil
             return
         }
+        guard UInt64(header.logLength) <= VHDXLog.maximumLength else {
+            throw file.error(
+                .resourceLimit,
+                "The log has \(header.logLength) bytes, more than the \(VHDXLog.maximumLength) that are searched for changes.",
+                at: header.logOffset
+            )
+        }
         var log = VHDXLog(of: header, in: file)
         guard let sequence = try log.activeSequence() else {
             throw file.corrupt(

@@ -4,13 +4,15 @@ internal import ByteReading
 ///
 /// ### How much work a log can make
 ///
-/// A log can be 4 GiB long, and whoever made the file may have wanted it to be expensive. No sector of an entry but the
+/// Whoever made the file may have wanted it to be expensive, so the length of a log is limited. No sector of an entry but the
 /// first begins like an entry: the others begin with a descriptor or are data sectors, and what is left over must not.
 /// Entries therefore never lie inside others, looking at one ends where the next could begin, and to search the log costs
 /// at most twice its length.
 struct VHDXLog {
     static let sectorLength: UInt64 = 4_096
     private static let pageLength: UInt64 = 65_536
+    /// In bytes: the longest log that is searched. Programs make logs of 1 MiB; one of 4 GiB would take a while.
+    static let maximumLength: UInt64 = 1 << 30
 
     let file: ImageFile
     /// Where the log begins in the file.

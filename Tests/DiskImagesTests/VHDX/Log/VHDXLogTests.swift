@@ -358,6 +358,21 @@ struct VHDXLogTests {
         }
     }
 
+    @Test func aLogLongerThanIsSearchedIsRefused() throws {
+        let length = VHDXLog.maximumLength + (1 << 20)
+        var builder = VHDXBuilder(virtualSize: 8 << 20, blockSize: 1 << 20)
+        builder.logGUID = Self.guid
+        builder.logOffset = 64 << 20
+        builder.logLength = UInt32(length)
+        try builder.write(to: path)
+        try RawFile(path).truncate(to: builder.logOffset + length)
+        expectRefused(.resourceLimit, "that are searched")
+        // Where nothing is to be replayed, nothing is searched.
+        builder.logGUID = .zero
+        try builder.write(to: path)
+        #expect(try open().structure.file.overlay == nil)
+    }
+
     /// Entries over entries, each of which claims all that follows: nothing is looked at more than twice.
     @Test func aLogThatWantsToBeExpensive() throws {
         var log = LogBuilder(length: 8 << 20)
