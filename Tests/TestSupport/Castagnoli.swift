@@ -2,8 +2,15 @@
 public enum Castagnoli {
     public static func checksum(_ bytes: [UInt8]) -> UInt32 {
         var crc: UInt32 = 0xFFFF_FFFF
-        for byte in bytes {
-            crc = crc >> 8 ^ effects[Int(UInt8(truncatingIfNeeded: crc) ^ byte)]
+        // Bare pointers and a bare loop: fast also where nothing is optimised.
+        bytes.withUnsafeBufferPointer { bytes in
+            effects.withUnsafeBufferPointer { effects in
+                var index = 0
+                while index < bytes.count {
+                    crc = crc >> 8 ^ effects[Int(UInt8(truncatingIfNeeded: crc) ^ bytes[index])]
+                    index += 1
+                }
+            }
         }
         return ~crc
     }

@@ -43,13 +43,15 @@ public enum LayerWalk {
                         throw BadExtent(description: "a sector that is data and unmapped behind \(offset)")
                     }
                     let sectors = first + word * 64..<first + min(word * 64 + 64, count)
-                    guard bits != 0 || zeroBits != 0 else {
-                        codes.fill(sectors, with: absent)
+                    // Most words are all the same.
+                    if bits | zeroBits == 0 || bits == .max || zeroBits == .max {
+                        codes.fill(sectors, with: bits != 0 ? data : zeroBits != 0 ? unmapped : absent)
                         continue
                     }
-                    for (bit, sector) in sectors.enumerated() {
+                    for bit in 0..<sectors.count {
                         let isData = bits >> UInt64(bit) & 1 == 1
-                        codes[sector] = isData ? data : zeroBits >> UInt64(bit) & 1 == 1 ? unmapped : absent
+                        codes[sectors.lowerBound + bit] =
+                            isData ? data : zeroBits >> UInt64(bit) & 1 == 1 ? unmapped : absent
                     }
                 }
             }

@@ -89,9 +89,10 @@ public struct LogBuilder {
     /// - Returns: where it begins.
     @discardableResult public mutating func append(_ entry: Entry) -> UInt64 {
         let start = position
-        for (index, byte) in entry.bytes(position: UInt64(start)).enumerated() {
-            bytes[(start + index) % length] = byte
-        }
+        let content = entry.bytes(position: UInt64(start))
+        let split = min(content.count, length - start)
+        bytes.replaceSubrange(start..<start + split, with: content[..<split])
+        bytes.replaceSubrange(..<(content.count - split), with: content[split...])
         position = (start + entry.length) % length
         return UInt64(start)
     }

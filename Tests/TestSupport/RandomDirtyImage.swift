@@ -150,7 +150,8 @@ public struct RandomDirtyImage {
 
     private mutating func noise() -> [UInt8] {
         let words = (0..<8).map { _ in random.next() }
-        return (0..<4_096).map { UInt8(truncatingIfNeeded: words[$0 / 8 % 8] >> UInt64($0 % 8 * 8)) }
+        let bytes = (0..<64).map { UInt8(truncatingIfNeeded: words[$0 / 8] >> UInt64($0 % 8 * 8)) }
+        return Array(repeatElement(bytes, count: 64).joined())
     }
 
     /// An entry, and how many sectors of old content come before it.

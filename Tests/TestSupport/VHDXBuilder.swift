@@ -106,7 +106,8 @@ public struct VHDXBuilder {
         for (index, offset) in [UInt64(64 << 10), 128 << 10].enumerated() {
             try file.write(header(sequenceNumber: sequenceNumbers[index]), at: offset)
         }
-        for offset in [UInt64(192 << 10), 256 << 10] { try file.write(regionTable(), at: offset) }
+        let regionTable = regionTable()
+        for offset in [UInt64(192 << 10), 256 << 10] { try file.write(regionTable, at: offset) }
         try file.write(metadata(), at: Self.metadataOffset)
         try writeBlocks(to: file)
     }

@@ -57,6 +57,18 @@ public struct ImageMerge: Sendable {
         else {
             throw parentFile.error(.inUse, "The parent was changed while it was being opened.")
         }
+        try Self.merge(child, in: childStorage, into: parent, in: parentStorage)
+    }
+
+    /// Merges `child` into `parent`, which was found by its identity; each storage is the same file, open for writing.
+    ///
+    /// - Throws: as `run`.
+    static func merge(
+        _ child: any DiskImage,
+        in childStorage: any ImageStorage,
+        into parent: any DiskImage,
+        in parentStorage: any ImageStorage
+    ) throws(ImageError) {
         switch (child, parent) {
         case (let child as VHDXImage, let parent as VHDXImage):
             try VHDXMerge(

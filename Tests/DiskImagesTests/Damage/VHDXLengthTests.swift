@@ -9,7 +9,8 @@ struct VHDXLengthTests {
     let folder: TemporaryFolder
     let path: String
     let builder: VHDXBuilder
-    let undamaged: [UInt8]
+    let disk: DamagedDisk
+    var undamaged: [UInt8] { disk.undamaged }
 
     init() throws {
         folder = try TemporaryFolder()
@@ -22,15 +23,7 @@ struct VHDXLengthTests {
         child.blocks = [0: .init(state: 6), 1: .init(state: 7, sectors: [0, 5, 77, 2_047])]
         try child.write(to: path)
         builder = child
-        undamaged = try Self.codes(path)
-    }
-
-    private static func codes(_ path: String) throws -> [UInt8] {
-        try LayerWalk.codes(of: DiskChain.open(path, in: LocalFiles()).layers[0])
-    }
-
-    private func answer() throws -> [UInt8]? {
-        do { return try Self.codes(path) } catch is ImageError { return nil }
+        disk = try DamagedDisk(path)
     }
 
     @Test func everyLength() throws {
@@ -48,7 +41,7 @@ struct VHDXLengthTests {
         for length in lengths.sorted(by: >) where length >= 0 && length < Int64(size) {
             try file.truncate(to: UInt64(length))
             // The last mebibyte is that of the sector bitmap, of which a page is read at a time.
-            if let answer = try answer() { #expect(answer == undamaged && length > 6 << 20, "\(length) bytes") }
+            if let answer = try disk.answer() { #expect(answer == undamaged && length > 6 << 20, "\(length) bytes") }
         }
     }
 
@@ -61,7 +54,7 @@ struct VHDXLengthTests {
         for bit in UInt64(0)..<64 {
             let changed = word ^ 1 << bit
             try file.write(number: changed, at: place)
-            guard let answer = try answer() else { continue }
+            guard let answer = try disk.answer() else { continue }
             accepted += 1
             #expect(changed & 0xF_FFFF == 6, "bit \(bit)")
             let bits = try file.read(at: changed & ~0xF_FFFF + 256, count: 256)
@@ -74,7 +67,7 @@ struct VHDXLengthTests {
         }
         #expect(accepted > 0)
         try file.write(number: word, at: place)
-        #expect(try answer() == undamaged)
+        #expect(try disk.answer() == undamaged)
     }
 
     /// Where the header says that the log is empty, nothing in it counts.
@@ -83,6 +76,6 @@ struct VHDXLengthTests {
         for offset in stride(from: builder.logOffset, to: builder.logOffset + 8_192, by: 61) {
             try file.write([0xFF, 0x6C, 0x6F, 0x67, 0x65], at: offset)
         }
-        #expect(try answer() == undamaged)
+        #expect(try disk.answer() == undamaged)
     }
 }

@@ -36,15 +36,6 @@ struct ImageMergeTests {
         try LocalFiles().open(path).openImage(in: LocalFiles()).description.identifier
     }
 
-    private func refusal(_ body: () throws(ImageError) -> Void) -> ImageError? {
-        do throws(ImageError) {
-            try body()
-            return nil
-        } catch {
-            return error
-        }
-    }
-
     @Test func theParentHoldsWhatTheChildHeld() throws {
         try make()
         try write(2, to: child, at: 512, count: 1_024)

@@ -157,19 +157,7 @@ struct MergeCrashTests {
             let parentStorage = try RecordingStorage(parent, journal: journal, number: 1)
             let childImage = try childStorage.file().openImage(in: LocalFiles())
             let parentImage = try parentStorage.file().openImage(in: LocalFiles())
-            switch (childImage, parentImage) {
-            case (let child as VHDXImage, let parent as VHDXImage):
-                try VHDXMerge(
-                    child: MergedImage(image: child, storage: childStorage),
-                    parent: MergedImage(image: parent, storage: parentStorage)
-                ).run()
-            case (let child as VHDImage, let parent as VHDImage):
-                try VHDMerge(
-                    child: MergedImage(image: child, storage: childStorage),
-                    parent: MergedImage(image: parent, storage: parentStorage)
-                ).run()
-            default: Issue.record("the formats differ")
-            }
+            try ImageMerge.merge(childImage, in: childStorage, into: parentImage, in: parentStorage)
         }
 
         /// Puts both files back to what they were before the merge.

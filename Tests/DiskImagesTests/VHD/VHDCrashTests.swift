@@ -39,15 +39,6 @@ struct VHDCrashTests {
         return folder.file("child.avhd")
     }
 
-    /// One call of the writer.
-    private struct Call {
-        var sectors: Range<Int>
-        /// Nil for zeroes.
-        var word: UInt64?
-        /// The operations that it led to.
-        var operations: Range<Int>
-    }
-
     @Test(arguments: scenarios) func everyCrashLeavesOldOrNewContent(scenario: Scenario) throws {
         var random = RepeatableGenerator(seed: scenario.seed)
         let folder = try TemporaryFolder()
@@ -72,16 +63,13 @@ struct VHDCrashTests {
                 writer = VHDWriter(storage: storage, path: path, structure: image.structure)
                 revisions.append(image.description.revision)
             }
-            let start = storage.operations.count
-            var call = Self.randomCall(index, random: &random)
-            let offset = UInt64(call.sectors.lowerBound * 512)
-            if let word = call.word {
-                let words = [UInt64](repeating: word, count: call.sectors.count * 64)
-                try writer.write(words.span.bytes, at: offset)
-            } else {
-                try writer.writeZeroes(at: offset, count: UInt64(call.sectors.count * 512))
-            }
-            call.operations = start..<storage.operations.count
+            var call = WriterCall(
+                number: index,
+                sectorCount: Self.sectorCount,
+                sectorsPerBlock: 1_024,
+                random: &random
+            )
+            try call.run(writer, of: storage)
             return call
         }
 
@@ -99,11 +87,8 @@ struct VHDCrashTests {
                 #expect(crashed.description.identifier == identifier)
                 #expect(try VHDBlockCheck(crashed)?.findings(limit: 3).problems.isEmpty ?? true, "\(state)")
                 let found = try VHDBytes.words(of: crashed, path: replayed, absent: absent)
-                if found != old, found != words {
-                    for sector in found.indices where found[sector] != old[sector] && found[sector] != words[sector] {
-                        Issue.record("\(state): sector \(sector) holds \(String(found[sector], radix: 16))")
-                        break
-                    }
+                if let sector = WriterCall.firstWrongSector(in: found, old: old, new: words) {
+                    Issue.record("\(state): sector \(sector) holds \(String(found[sector], radix: 16))")
                 }
                 // Who sees other bytes sees another revision.
                 if found != sessionStart { #expect(crashed.description.revision != revision, "\(state)") }
@@ -145,25 +130,6 @@ struct VHDCrashTests {
         let found = try VHDBytes.words(of: image, path: copy, absent: absent)
         // A new block of a disk without a parent is there as a whole.
         #expect(found == expected)
-    }
-
-    private static func randomCall(_ index: Int, random: inout RepeatableGenerator) -> Call {
-        let perBlock = 1_024
-        var range: Range<Int>
-        switch Int.random(in: 0..<4, using: &random) {
-        case 0:
-            let first = Int.random(in: 0..<4, using: &random)
-            range = first * perBlock..<(first + Int.random(in: 1...2, using: &random)) * perBlock
-        case 1:
-            let edge = Int.random(in: 1..<4, using: &random) * perBlock
-            range = edge - Int.random(in: 1...40, using: &random)..<edge + Int.random(in: 1...40, using: &random)
-        default:
-            let start = Int.random(in: 0..<sectorCount - 40, using: &random)
-            range = start..<start + Int.random(in: 1...40, using: &random)
-        }
-        range = range.clamped(to: 0..<sectorCount)
-        let word: UInt64? = random.chance(70) ? UInt64(index + 1) << 40 | 0xDA7A : nil
-        return Call(sectors: range, word: word, operations: 0..<0)
     }
 
     /// After an error nobody knows what the medium has: the writer takes nothing more, and what is there can be opened.

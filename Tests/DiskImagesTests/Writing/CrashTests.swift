@@ -44,15 +44,6 @@ struct CrashTests {
         return folder.file("child.avhdx")
     }
 
-    /// One call of the writer.
-    private struct Call {
-        var sectors: Range<Int>
-        /// Nil for zeroes.
-        var word: UInt64?
-        /// The operations that it led to.
-        var operations: Range<Int>
-    }
-
     @Test(arguments: scenarios) func everyCrashLeavesOldOrNewContent(scenario: Scenario) throws {
         var random = RepeatableGenerator(seed: scenario.seed)
         let folder = try TemporaryFolder()
@@ -72,16 +63,13 @@ struct CrashTests {
                 writer = VHDXWriter(storage: storage, path: path, structure: image.structure)
                 identifiers.append(image.description.identifier)
             }
-            let start = storage.operations.count
-            var call = Self.randomCall(index, sectorCount: sectorCount, scenario: scenario, random: &random)
-            let offset = UInt64(call.sectors.lowerBound * scenario.sectorSize)
-            if let word = call.word {
-                let words = [UInt64](repeating: word, count: call.sectors.count * scenario.sectorSize / 8)
-                try writer.write(words.span.bytes, at: offset)
-            } else {
-                try writer.writeZeroes(at: offset, count: UInt64(call.sectors.count * scenario.sectorSize))
-            }
-            call.operations = start..<storage.operations.count
+            var call = WriterCall(
+                number: index,
+                sectorCount: sectorCount,
+                sectorsPerBlock: (1 << 20) / scenario.sectorSize,
+                random: &random
+            )
+            try call.run(writer, of: storage)
             return call
         }
 
@@ -103,11 +91,8 @@ struct CrashTests {
                     sectorSize: scenario.sectorSize,
                     absent: empty[0]
                 )
-                if found != old, found != words {
-                    for sector in 0..<sectorCount where found[sector] != old[sector] && found[sector] != words[sector] {
-                        Issue.record("\(state): sector \(sector) holds \(String(found[sector], radix: 16))")
-                        break
-                    }
+                if let sector = WriterCall.firstWrongSector(in: found, old: old, new: words) {
+                    Issue.record("\(state): sector \(sector) holds \(String(found[sector], radix: 16))")
                 }
                 // Who sees other bytes sees another identity.
                 if found != sessionStart { #expect(crashed.description.identifier != identifier, "\(state)") }
@@ -135,32 +120,6 @@ struct CrashTests {
             )
             #expect(end == words)
         }
-    }
-
-    private static func randomCall(
-        _ index: Int,
-        sectorCount: Int,
-        scenario: Scenario,
-        random: inout RepeatableGenerator
-    ) -> Call {
-        let perBlock = (1 << 20) / scenario.sectorSize
-        var range: Range<Int>
-        switch Int.random(in: 0..<4, using: &random) {
-        case 0:
-            // Whole blocks, the last of which ends with the disk.
-            let first = Int.random(in: 0..<4, using: &random)
-            range = first * perBlock..<min(sectorCount, (first + Int.random(in: 1...2, using: &random)) * perBlock)
-        case 1:
-            // Over the edge of a block.
-            let edge = Int.random(in: 1..<4, using: &random) * perBlock
-            range = edge - Int.random(in: 1...40, using: &random)..<edge + Int.random(in: 1...40, using: &random)
-        default:
-            let start = Int.random(in: 0..<sectorCount - 40, using: &random)
-            range = start..<start + Int.random(in: 1...40, using: &random)
-        }
-        range = range.clamped(to: 0..<sectorCount)
-        let word: UInt64? = random.chance(65) ? UInt64(index + 1) << 40 | 0xDA7A : nil
-        return Call(sectors: range, word: word, operations: 0..<0)
     }
 
     /// After an error nobody knows what the medium has: the writer takes nothing more, and what is there can be opened.

@@ -182,15 +182,6 @@ struct VHDXWriterTests {
         #expect(refusal { () throws(ImageError) in _ = try ImageWriting.open(path) } == nil)
     }
 
-    private func refusal(_ body: () throws(ImageError) -> Void) -> ImageError? {
-        do throws(ImageError) {
-            try body()
-            return nil
-        } catch {
-            return error
-        }
-    }
-
     @Test func wrongOffsetsAndLengthsAreRefusedBeforeAnythingChanges() throws {
         try make(differencing: false)
         let before = try RawFile(path).read(at: 0, count: 1 << 20)

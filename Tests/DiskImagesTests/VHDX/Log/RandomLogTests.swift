@@ -61,7 +61,7 @@ struct RandomLogTests {
         for seed in group * 8 + 1_000..<(group + 1) * 8 + 1_000 {
             let made = try RandomDirtyImage(seed: seed, path: path, after: after, isForQEMU: true)
             let copy = folder.file("copy.vhdx")
-            _ = try RandomDirtyImage(seed: seed, path: copy, after: after, isForQEMU: true)
+            try VHDXBytes.copy(path, to: copy)
             #expect(try LayerWalk.codes(of: VHDXImage(LocalFiles().open(path))).isSame(as: made.codes), "seed \(seed)")
             let result = try Oracles.run(program, ["check", "-f", "vhdx", "-r", "all", copy])
             #expect(result.status == 0, "seed \(seed): \(result.text)")
