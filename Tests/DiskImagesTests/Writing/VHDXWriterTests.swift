@@ -56,13 +56,13 @@ struct VHDXWriterTests {
     @Test func aNewBlockIsNotPutOverTheTailOfTheLastOne() throws {
         let blockSize: UInt64 = 4 << 20
         try VHDXCreation.dynamic(virtualSize: 5 << 20, blockSize: UInt32(blockSize)).create(at: path)
-        try VHDXWriter.open(path).write(bytes(512), at: blockSize)
+        try ImageWriting.open(path).write(bytes(512), at: blockSize)
         func place(_ block: UInt64) throws -> UInt64 {
             try RawFile(path).number(UInt64.self, at: (3 << 20) + block * 8) & ~0xF_FFFF
         }
         let last = try place(1)
         try RawFile(path).truncate(to: last + (1 << 20))
-        try VHDXWriter.open(path).write(bytes(512), at: 0)
+        try ImageWriting.open(path).write(bytes(512), at: 0)
         #expect(try place(0) >= last + blockSize)
         #expect(try DiskChain.problems(of: path, in: LocalFiles()).isEmpty)
     }
