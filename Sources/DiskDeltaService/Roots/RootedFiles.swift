@@ -37,7 +37,7 @@ public struct RootedFiles: ImageFiles {
             throw ImageError(.pathNotAllowed, "The name of a disk must not have a \"..\" part", path: name)
         }
         if name.hasPrefix("/") {
-            return try open(absolute: Self.components(of: name), name: name, asAbsolute: true)
+            return try open(parts, name: name, refusedAs: name, isFolder: Self.namesFolder(name))
         }
         guard let first = parts.first, let found = roots.first(where: { $0.root.name == first }) else {
             let known = roots.map(\.root.name).sorted().joined(separator: ", ")
@@ -47,43 +47,53 @@ public struct RootedFiles: ImageFiles {
                 path: name
             )
         }
-        return try open(Self.components(of: parts.dropFirst().joined(separator: "/")), in: found, name: name)
+        return try open(Array(parts.dropFirst()), in: found, name: name, isFolder: Self.namesFolder(name))
     }
 
     public func open(_ path: String, besides child: ImageFile) throws(ImageError) -> ImageFile {
         guard !path.contains("\0") else {
             throw ImageError(.corrupt, "The path of the parent has a NUL character in it", path: child.name)
         }
-        let folder = Self.components(of: child.path).dropLast().joined(separator: "/")
-        let resolved = Self.components(of: path.hasPrefix("/") ? path : "\(folder)/\(path)")
-        return try open(
-            absolute: resolved,
-            name: "/" + resolved.joined(separator: "/"),
-            asAbsolute: child.name.hasPrefix("/")
-        )
+        let parts = PathParts.components(of: path)
+        let folder = path.hasPrefix("/") ? [] : PathParts.components(of: child.path).dropLast()
+        let isFolder = Self.namesFolder(path)
+        guard !child.name.hasPrefix("/") else {
+            let name = "/" + Self.resolved(folder + parts).joined(separator: "/")
+            return try open(folder + parts, name: name, refusedAs: name, isFolder: isFolder)
+        }
+        // Where the roots themselves are is not told to a client who has not named them by it.
+        return try open(folder + parts, name: nil, refusedAs: path, isFolder: isFolder)
     }
 
-    /// Opens an absolute path beneath the innermost root that has it.
-    private func open(absolute: [String], name: String, asAbsolute: Bool) throws(ImageError) -> ImageFile {
-        var best: (root: OpenRoot, depth: Int)?
-        for candidate in roots {
-            for spelling in candidate.root.spellings {
-                let folder = Self.components(of: spelling)
-                if absolute.starts(with: folder), folder.count >= best?.depth ?? 0 {
-                    best = (candidate, folder.count)
-                }
-            }
+    /// Opens an absolute path in the innermost root that it leads to.
+    ///
+    /// - Parameter name: what the file is called; nil for its name below the root.
+    private func open(
+        _ absolute: [String],
+        name: String?,
+        refusedAs refusedName: String,
+        isFolder: Bool
+    ) throws(ImageError) -> ImageFile {
+        let resolved = Self.resolved(absolute)
+        guard let (root, relative) = innermost({ Self.part(of: resolved, below: $0) }) else {
+            throw ImageError(.pathNotAllowed, "This is outside the roots of this server", path: refusedName)
         }
-        guard let best else {
-            throw ImageError(.pathNotAllowed, "This is outside the roots of this server", path: name)
+        let name = name ?? ([root.root.name] + relative).joined(separator: "/")
+        // Behind a symbolic link ".." leads elsewhere than the text says, and only the kernel knows where.
+        if let (root, relative) = innermost({ Self.part(of: absolute, below: $0) }) {
+            return try open(relative, in: root, name: name, isFolder: isFolder)
         }
-        let relative = Array(absolute.dropFirst(best.depth))
-        let shown = asAbsolute ? name : ([best.root.root.name] + relative).joined(separator: "/")
-        return try open(relative, in: best.root, name: shown)
+        return try open(relative, in: root, name: name, isFolder: isFolder)
     }
 
-    private func open(_ relative: [String], in opened: OpenRoot, name: String) throws(ImageError) -> ImageFile {
-        let path = relative.isEmpty ? "." : relative.joined(separator: "/")
+    private func open(
+        _ relative: [String],
+        in opened: OpenRoot,
+        name: String,
+        isFolder: Bool
+    ) throws(ImageError) -> ImageFile {
+        // With the slash the kernel takes a folder only.
+        let path = relative.isEmpty ? "." : relative.joined(separator: "/") + (isFolder ? "/" : "")
         let descriptor = diskdelta_open_beneath(opened.directory.descriptor, path)
         guard descriptor >= 0 else { throw ImageError.opening(name, failedWith: errno) }
         return try ImageFile(
@@ -93,10 +103,40 @@ public struct RootedFiles: ImageFiles {
         )
     }
 
+    /// The root with the longest folder below which `part` finds the way.
+    private func innermost(_ part: ([String]) -> [String]?) -> (root: OpenRoot, relative: [String])? {
+        var best: (root: OpenRoot, relative: [String], depth: Int)?
+        for candidate in roots {
+            for spelling in candidate.root.spellings {
+                let folder = Self.resolved(PathParts.components(of: spelling))
+                guard let relative = part(folder), folder.count >= best?.depth ?? 0 else { continue }
+                best = (candidate, relative, folder.count)
+            }
+        }
+        return best.map { ($0.root, $0.relative) }
+    }
+
+    /// What of a path lies below `folder`; nil where the path does not lead through it, or out of it again.
+    private static func part(of path: [String], below folder: [String]) -> [String]? {
+        guard path.starts(with: folder) else { return nil }
+        let relative = path.dropFirst(folder.count)
+        var depth = 0
+        for part in relative where part != "." {
+            depth += part == ".." ? -1 : 1
+            guard depth >= 0 else { return nil }
+        }
+        return Array(relative)
+    }
+
+    /// Whether a name can be that of a folder only: that of a file does not end in a slash.
+    private static func namesFolder(_ name: String) -> Bool {
+        name.utf8.last == UInt8(ascii: "/") || PathParts.components(of: name).last == "."
+    }
+
     /// The parts of a path, with `.` left out and `..` resolved. A `..` above the top stays there, as in a file system.
-    private static func components(of path: String) -> [String] {
+    private static func resolved(_ path: [String]) -> [String] {
         var parts: [String] = []
-        for part in PathParts.components(of: path) {
+        for part in path {
             switch part {
             case ".": continue
             case "..": if !parts.isEmpty { parts.removeLast() }

@@ -120,6 +120,20 @@ struct RootedFilesTests {
         #expect(refusal("a/one\0/../../x") != nil)
     }
 
+    /// With a slash behind it the name has another extension, and what is in a raw disk would decide what it is.
+    @Test func aFileIsNoFolder() throws {
+        try Self.disk(Self.base).write(to: folder.file("a/disk.img"))
+        for name in ["a/disk.img/", "a/disk.img//", "a/disk.img/.", "a/one.vhdx/", folder.file("a/disk.img/")] {
+            #expect(refusal(name) == .fileNotFound, "\(name)")
+        }
+        #expect(refusal("a/sub/") == .notADisk)
+        let child = try files.open("a/one.vhdx")
+        for path in ["disk.img/", "./disk.img/.", folder.file("a/disk.img/")] {
+            #expect(throws: ImageError.self) { try files.open(path, besides: child) }
+        }
+        #expect(try files.open("disk.img", besides: child).name == "a/disk.img")
+    }
+
     // MARK: What is no file
 
     @Test func aFolder() {
@@ -217,6 +231,34 @@ struct RootedFilesTests {
         try writeChild("a/child.avhdx", parent: "..\\secret\\nothing.vhdx")
         #expect(chainRefusal("a/child.avhdx") == .pathNotAllowed)
         try writeChild("a/child.avhdx", parent: "..\\..\\..\\..\\..\\..\\..\\..\\..\\etc\\passwd")
+        #expect(chainRefusal("a/child.avhdx") == .pathNotAllowed)
+    }
+
+    /// A client who names disks by their roots does not learn where those are.
+    @Test func whereTheRootsAreIsNotTold() throws {
+        try writeChild("a/child.avhdx", parent: "..\\secret\\five.vhdx")
+        let error = #expect(throws: ImageError.self) { try chain("a/child.avhdx") }
+        #expect(error?.path == "../secret/five.vhdx")
+    }
+
+    /// Behind a link `..` is the folder above the one that it leads to, as for every other program.
+    @Test func aParentAboveALink() throws {
+        try FileManager.default.createDirectory(
+            atPath: folder.file("a/sub/deep"),
+            withIntermediateDirectories: true
+        )
+        try Self.disk(GUID(high: 0xD, low: 0xD)).write(to: folder.file("a/base.vhdx"))
+        try Self.disk(Self.base).write(to: folder.file("a/sub/base.vhdx"))
+        try link("a/link", to: "sub/deep")
+        try writeChild("a/child.avhdx", parent: "link\\..\\base.vhdx")
+        #expect(try chain("a/child.avhdx").count == 2)
+        try writeChild("a/link/child.avhdx", parent: "..\\base.vhdx")
+        #expect(try chain("a/link/child.avhdx").count == 2)
+        // A folder that is not there has none above it.
+        try writeChild("a/child.avhdx", parent: "nothing\\..\\sub\\base.vhdx")
+        #expect(chainRefusal("a/child.avhdx") == .parentNotFound)
+        try link("a/far", to: "../secret")
+        try writeChild("a/child.avhdx", parent: "far\\..\\a\\sub\\base.vhdx")
         #expect(chainRefusal("a/child.avhdx") == .pathNotAllowed)
     }
 
