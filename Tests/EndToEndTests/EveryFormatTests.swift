@@ -116,6 +116,9 @@ struct EveryFormatTests {
             }
             let allocated = try both(["allocated", disk])
             #expect(allocated.count >= 2)
+            // The disk's end, which need not be a multiple of a sector.
+            let rest = try both(["allocated", disk, "--offset", "\(size)"])
+            #expect(Array(rest.dropFirst()) == Asking.lines([], offset: size, processed: 0))
         }
     }
 

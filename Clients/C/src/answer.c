@@ -31,7 +31,8 @@ const char *dd_answer_header(struct dd_answer *answer, const diskdelta_range_ans
     const diskdelta_answer_header *header = message->part.header;
     if (message->part_case != DISKDELTA_RANGE_ANSWER_PART_HEADER || header == NULL)
         return "P-60: the first message is not a header";
-    if (header->unit < 512 || (header->unit & (header->unit - 1)) != 0 || header->window_offset % header->unit != 0)
+    if (header->unit < 512 || (header->unit & (header->unit - 1)) != 0 ||
+        (header->window_offset % header->unit != 0 && header->window_length != 0))
         return "P-61: the unit is not a power of two of at least 512 that divides the start of the window";
     if (header->size > INT64_MAX || header->window_offset > header->size ||
         header->window_length > header->size - header->window_offset)

@@ -171,6 +171,21 @@ static void test_random_answers(void **state)
         run_model();
 }
 
+/* A window without a unit may start at the end of a disk that ends anywhere; any other starts at a unit. */
+static void test_an_empty_window_starts_anywhere(void **state)
+{
+    (void)state;
+    struct dd_answer answer;
+    diskdelta_answer_header header = {.size = 1000, .unit = 512, .window_offset = 1000};
+    diskdelta_range_answer message = {.part_case = DISKDELTA_RANGE_ANSWER_PART_HEADER, .part = {.header = &header}};
+    dd_answer_init(&answer, (struct dd_window){.offset = 1000});
+    assert_null(dd_answer_header(&answer, &message));
+    header.size = 1488;
+    header.window_length = 488;
+    dd_answer_init(&answer, (struct dd_window){.offset = 1000});
+    assert_non_null(dd_answer_header(&answer, &message));
+}
+
 /* Numbers at the edge of 64 bits. */
 static void test_no_arithmetic_wraps(void **state)
 {
@@ -206,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_answers),
+        cmocka_unit_test(test_an_empty_window_starts_anywhere),
         cmocka_unit_test(test_no_arithmetic_wraps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

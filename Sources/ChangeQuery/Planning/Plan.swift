@@ -68,7 +68,9 @@ public struct Plan {
                 "The disk is in epoch \(epoch), not in \(expected): start again from the beginning"
             )
         }
-        let boundaries = granularity | window.start | (window.end == size ? 0 : window.end)
+        // An empty window has no units, and may start at the end of a disk that ends anywhere.
+        let boundaries =
+            granularity | (window.length == 0 ? 0 : window.start | (window.end == size ? 0 : window.end))
         unit = boundaries & (~boundaries &+ 1)
     }
 

@@ -180,6 +180,9 @@ struct PlanTests {
         // The disk's end need not be a multiple.
         #expect(try unit(0, nil, 65536, size: (1 << 20) + 512) == 65536)
         #expect(try unit(65536, 1 << 30, 65536, size: (1 << 20) + 512) == 65536)
+        // A window without any unit may start anywhere.
+        #expect(try unit(1000, nil, 512, size: 1000) == 512)
+        #expect(try unit(512, 0, 65536) == 65536)
     }
 
     // MARK: Epoch

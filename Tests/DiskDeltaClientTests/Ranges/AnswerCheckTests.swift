@@ -117,6 +117,11 @@ struct AnswerCheckTests {
         expect("P-61", with { $0.unit = unit })
     }
 
+    @Test func anEmptyWindowStartsAnywhere() {
+        let answer = Answer([], size: 1_000, unit: 512, window: 1_000..<1_000)
+        #expect(answer.checked().error == nil)
+    }
+
     @Test func p62() {
         expect("P-62", with { $0.size = 1 << 63 })
         expect("P-62", with { $0.size = .max })

@@ -59,7 +59,9 @@ struct AnswerCheck {
 
     private mutating func receive(_ header: AnswerHeader) throws(CallError) {
         guard self.header == nil else { throw invalid("P-60", "a second header") }
-        guard header.unit >= 512, header.unit.nonzeroBitCount == 1, header.windowOffset % header.unit == 0 else {
+        guard header.unit >= 512, header.unit.nonzeroBitCount == 1,
+            header.windowOffset % header.unit == 0 || header.windowLength == 0
+        else {
             throw invalid("P-61", "the unit \(header.unit) is not a power of two that divides the start of the window")
         }
         guard header.size <= UInt64(Int64.max), header.windowOffset <= header.size,
