@@ -56,16 +56,22 @@ extension ImageFile {
 /// What the extension of a file's name says of its format.
 enum NameClaim {
     static func format(of name: String) -> ImageDescription.Format? {
-        let name = name.lowercased()
         let claims: [(suffix: String, format: ImageDescription.Format)] = [
             (".vhdx", .vhdx), (".avhdx", .vhdx), (".vhd", .vhd), (".avhd", .vhd), (".vhdset.json", .vhdset),
             (".qcow2", .qcow2), (".raw", .raw), (".img", .raw),
         ]
-        return claims.first { name.hasSuffix($0.suffix) }?.format
+        return claims.first { ends(name, in: $0.suffix) }?.format
     }
 
     /// Whether the name is that of a VHD Set as Hyper-V makes them.
     static func isVHDSet(_ name: String) -> Bool {
-        name.lowercased().hasSuffix(".vhds")
+        ends(name, in: ".vhds")
+    }
+
+    /// Byte by byte: the point of an extension can be one `Character` with what is before it, and would not be found.
+    private static func ends(_ name: String, in suffix: String) -> Bool {
+        name.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8) { byte, wanted in
+            (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 == wanted : byte == wanted
+        }
     }
 }

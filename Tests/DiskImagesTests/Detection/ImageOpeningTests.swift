@@ -83,6 +83,14 @@ struct ImageOpeningTests {
         #expect(try refusal(content, named: "a.vhds") == .unsupported, "\(content)")
     }
 
+    /// U+0600 is one `Character` with the point behind it. What is in a raw disk was written by its guest.
+    @Test func anExtensionIsMadeOfBytes() throws {
+        #expect(try refusal(.text, named: "a\u{600}.img") == nil)
+        #expect(try refusal(.vhdx, named: "a\u{600}.vhds") == .unsupported)
+        #expect(try refusal(.text, named: "a.img\u{301}") == .notADisk)
+        #expect(try refusal(.text, named: "a\u{E}img") == .notADisk)
+    }
+
     @Test func theRefusalOfARealSetSaysWhatToDoInstead() throws {
         let file = try LocalFiles().open(try write(.text, to: "a.vhds"))
         #expect {
