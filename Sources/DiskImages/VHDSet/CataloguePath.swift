@@ -20,12 +20,24 @@ public struct CataloguePath: Hashable, Sendable {
         isWindows = hasDrive || text.utf8.contains(UInt8(ascii: "\\"))
         if isWindows {
             // "D:name" has no separator.
-            location = PathParts.windowsComponents(of: hasDrive ? String(text.dropFirst(2)) : text).last ?? ""
+            let parts = PathParts.windowsComponents(of: hasDrive ? String(text.dropFirst(2)) : text)
+            guard parts.allSatisfy(Self.canBePart) else { return nil }
+            location = parts.last ?? ""
         } else {
             let parts = PathParts.components(of: text).filter { $0 != "." }
             location = (text.hasPrefix("/") ? "/" : "") + parts.joined(separator: "/")
         }
         guard let last = PathParts.components(of: location).last, last != "..", last != "." else { return nil }
+    }
+
+    /// Whether a part of a Windows path can be one.
+    ///
+    /// A list that PowerShell's `ConvertTo-Json` finds too deep it prints as one text, with spaces between the elements. The
+    /// last of them must not be taken for all. No name on Windows has a colon or ends in a space, and `\\?\` is followed by
+    /// a drive.
+    private static func canBePart(_ part: String) -> Bool {
+        (!part.utf8.contains(UInt8(ascii: ":")) || part.utf8.count == 2 && part.utf8.last == UInt8(ascii: ":"))
+            && part.utf8.last != UInt8(ascii: " ")
     }
 }
 

@@ -11,17 +11,35 @@ enum JSONValue: Decodable {
     /// What is wrong with a document.
     struct Problem: Error {
         let message: String
+
+        static let invalid = Problem(message: "The document is not valid JSON.")
     }
 
     /// - Parameter bytes: UTF-8.
     static func decode(_ bytes: [UInt8]) throws(Problem) -> JSONValue {
-        try JSONBounds.check(bytes)
+        let separatorCount = try JSONBounds.check(bytes)
+        let value: JSONValue
         do {
-            return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+            value = try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
         } catch let problem as Problem {
             throw problem
         } catch {
-            throw Problem(message: "The document is not valid JSON.")
+            throw .invalid
+        }
+        // The decoder passes over a second property of the same name, and over a comma that ends a list.
+        guard value.separatorCount == separatorCount else {
+            throw Problem(message: "The document has a property twice in one object, or a comma too many.")
+        }
+        return value
+    }
+
+    /// How many commas and colons there are between the parts of the value.
+    private var separatorCount: Int {
+        switch self {
+        case .array(let values): values.reduce(max(0, values.count - 1)) { $0 + $1.separatorCount }
+        case .object(let properties):
+            properties.values.reduce(max(0, 2 * properties.count - 1)) { $0 + $1.separatorCount }
+        case .text, .null, .number, .truth: 0
         }
     }
 
@@ -56,8 +74,10 @@ enum JSONValue: Decodable {
                 values.append(try elements.decodeNil() ? .null : elements.decode(JSONValue.self))
             }
             self = .array(values)
-        } else {
+        } else if (try? single.decode(Double.self)) != nil {
             self = .number
+        } else {
+            throw Problem.invalid
         }
     }
 }
@@ -67,13 +87,20 @@ enum JSONBounds {
     static let maximumDepth = 64
     static let maximumValueCount = 100_000
 
-    /// Counts what opens, separates and closes values, outside of texts. Whether the document is JSON at all is not asked.
-    static func check(_ bytes: [UInt8]) throws(JSONValue.Problem) {
+    /// Counts what opens, separates and closes values, outside of texts. Whether the document is JSON at all is not asked,
+    /// but for control characters, of which none is allowed but white space.
+    ///
+    /// - Returns: the number of commas and colons.
+    static func check(_ bytes: [UInt8]) throws(JSONValue.Problem) -> Int {
         var depth = 0
         var count = 0
+        var separatorCount = 0
         var isInText = false
         var isEscaped = false
         for byte in bytes {
+            guard byte >= 0x20 || !isInText && (byte == 0x09 || byte == 0x0A || byte == 0x0D) else {
+                throw .invalid
+            }
             if isInText {
                 if isEscaped {
                     isEscaped = false
@@ -90,7 +117,9 @@ enum JSONBounds {
                 depth += 1
                 count += 1
             case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
-            case UInt8(ascii: ","), UInt8(ascii: ":"): count += 1
+            case UInt8(ascii: ","), UInt8(ascii: ":"):
+                count += 1
+                separatorCount += 1
             default: continue
             }
             guard depth <= maximumDepth else {
@@ -100,5 +129,6 @@ enum JSONBounds {
                 throw JSONValue.Problem(message: "The document has more than \(maximumValueCount) values.")
             }
         }
+        return separatorCount
     }
 }

@@ -4,9 +4,9 @@ struct VHDSetFiles {
     enum Place: Equatable {
         /// The layer at this index, counted from the leaf: told by the file itself, not by its name.
         case layer(Int)
-        /// A file that is no layer of the chain.
+        /// A file that is no layer of the chain, or that may be there and cannot be looked at.
         case elsewhere
-        /// Nothing that can be opened.
+        /// No file.
         case missing
     }
 
@@ -30,7 +30,7 @@ struct VHDSetFiles {
                     places[path] = indices[identity].map(Place.layer) ?? .elsewhere
                 } catch {
                     guard error.code != .resourceLimit, error.code != .readFailed else { throw error }
-                    places[path] = .missing
+                    places[path] = error.code == .fileNotFound ? .missing : .elsewhere
                 }
             }
         }

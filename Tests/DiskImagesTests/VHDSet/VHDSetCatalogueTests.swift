@@ -138,6 +138,47 @@ struct VHDSetCatalogueTests {
         #expect(refusal(text)?.path == "a.vhdset.json")
     }
 
+    /// What one program reads in one way and another in another way, or what is passed over in silence, is not a catalogue.
+    @Test(
+        "What is nearly JSON",
+        arguments: [
+            #"{"AllPaths":["a"],"AllPaths":["b"]}"#, #"{"AllPaths":[],"LeafPath":"a","LeafPath":"b"}"#,
+            #"{"AllPaths":["a"],"x":{"y":1,"y":2}}"#, #"{"AllPaths":["a"],}"#, #"{"AllPaths":["a",]}"#,
+            #"{"AllPaths":["a"],"x":1.2.3}"#, #"{"AllPaths":["a"],"x":-}"#, #"{"AllPaths":["a"],"x":0123}"#,
+            #"{"AllPaths":["a"],"x":"\ud800"}"#, #"[{"AllPaths":["a"]},{"\ud800":1}]"#,
+            #"{"AllPaths":["a"],"x\ud800":{}}"#, "{\"AllPaths\":[\"a\"],\"x\":\"\u{1}\"}",
+            "{\"AllPaths\":[\"a\n\"]}", "{\"AllPaths\":[\"a\"]\u{0}}",
+        ]
+    )
+    func nearlyJSON(text: String) {
+        #expect(refusal(text)?.code == .corrupt)
+    }
+
+    @Test func aDocumentInUTF16NeedsAMark() throws {
+        let units = Array(Self.export.utf16)
+        let bytes = units.flatMap { [UInt8($0 & 0xFF), UInt8($0 >> 8)] }
+        #expect(throws: ImageError.self) { try VHDSetCatalogue(decoding: bytes, name: "a") }
+    }
+
+    /// `ConvertTo-Json` prints a list that lies too deep as one text, and its last element alone would be another set.
+    @Test(
+        "A list that was printed as one text",
+        arguments: [
+            #"C:\\x\\a.vhds C:\\x\\b.avhdx"#, #"\\\\s\\x\\a.vhds \\\\s\\x\\b.avhdx"#, #"C:a.vhds C:b.avhdx"#,
+            #"a.vhds C:\\x\\b.avhdx"#, #"C:\\x\\a.vhds D:b.avhdx"#,
+        ]
+    )
+    func flattenedList(paths: String) {
+        #expect(refusal(#"{"AllPaths":"\#(paths)"}"#)?.code == .corrupt)
+        #expect(refusal(#"{"SnapshotId":"\#(Self.id)","ParentPathsList":"\#(paths)"}"#)?.code == .corrupt)
+    }
+
+    @Test func windowsPathsInEveryForm() throws {
+        for path in [#"C:\\x\\my disk.avhdx"#, #"\\\\?\\C:\\x\\my disk.avhdx"#, #"\\\\?\\Volume{1}\\my disk.avhdx"#] {
+            #expect(try read(#"{"AllPaths":"\#(path)"}"#).allPaths.map(\.location) == ["my disk.avhdx"], "\(path)")
+        }
+    }
+
     @Test func depthAndCountAreBounded() {
         let deep = String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)
         #expect(refusal(deep)?.message.contains("nested") == true)

@@ -37,6 +37,15 @@ struct VHDSetPlacesTests {
         #expect(try places(vouched: true, gone) == ["1 above 3"])
     }
 
+    /// The file of the snapshot must be gone; one that cannot be opened may still be there.
+    @Test func aFileThatCannotBeLookedAtIsNotGone() throws {
+        var entry = gone
+        entry.path = "snapshot.avhdx"
+        #expect(try places(vouched: true, entry) == ["1 above 3"])
+        #expect(mkfifo(set.folder.file("snapshot.avhdx"), 0o600) == 0)
+        #expect(try places(vouched: true, entry) == ["1 nowhere"])
+    }
+
     @Test func aParentThatWasWrittenToSinceProvesNothing() throws {
         try set.touch("a.avhdx", at: Self.taken + 1)
         #expect(try places(vouched: true, gone) == ["1 nowhere"])

@@ -135,6 +135,18 @@ struct VHDSetUpkeepTests {
         #expect(chain.layers.first?.file.name.hasSuffix("sets/../disks/base.vhdx") == true)
     }
 
+    @Test func theFileKeepsItsPermissionsAndALinkStaysALink() throws {
+        try set.chain("leaf.avhdx", "a.avhdx")
+        try upkeep.create(disk: path("leaf.avhdx"))
+        #expect(chmod(set.catalogue, 0o640) == 0)
+        #expect(symlink("web.vhdset.json", path("link.vhdset.json")) == 0)
+        try VHDSetUpkeep(path("link.vhdset.json")).add(SetFolder.id(1))
+        #expect(try set.places() == ["1 layer 1"])
+        let files = FileManager.default
+        #expect(try files.attributesOfItem(atPath: set.catalogue)[.posixPermissions] as? Int == 0o640)
+        #expect(try files.destinationOfSymbolicLink(atPath: path("link.vhdset.json")) == "web.vhdset.json")
+    }
+
     @Test func refusals() throws {
         try set.chain("leaf.avhdx", "a.avhdx")
         #expect(code { () throws(ImageError) in try VHDSetUpkeep(path("a.json")).create() } == .invalidParameter)
