@@ -13,7 +13,7 @@ struct DiskProbe {
         // Both look at the files by themselves. A disk that opens may still have problems, but not the other way round.
         let problems: [ImageError]
         do throws(ImageError) {
-            problems = try DiskChain.problems(of: name, in: files)
+            problems = try DiskChain.check(name, in: files).problems
         } catch {
             problems = [error]
         }

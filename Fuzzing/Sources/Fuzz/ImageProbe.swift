@@ -31,7 +31,7 @@ struct ImageProbe {
             guard let snapshot = snapshots.last else { continue }
             ignoringRefusals { () throws(ImageError) in probe(try image.changes(since: point, upTo: snapshot)) }
         }
-        _ = try DiskChain.problems(of: image.file.name, in: files)
+        _ = try DiskChain.check(image.file.name, in: files).problems
     }
 
     private func ignoringRefusals(_ body: () throws(ImageError) -> Void) {

@@ -22,11 +22,6 @@ extension DiskChain {
         }
         return report
     }
-
-    /// The problems that `check` finds.
-    public static func problems(of name: String, in files: some ImageFiles) throws(ImageError) -> [ImageError] {
-        try check(name, in: files).problems
-    }
 }
 
 extension ImageCheckReport {

@@ -28,7 +28,7 @@ struct ChainCheckTests {
         try builder.write(to: folder.file("parent.vhdx"))
     }
 
-    private func problems() throws -> [ImageError] { try DiskChain.problems(of: path, in: LocalFiles()) }
+    private func problems() throws -> [ImageError] { try DiskChain.check(path, in: LocalFiles()).problems }
 
     @Test func aGoodChainHasNone() throws {
         try writeParent {

@@ -144,7 +144,7 @@ struct Qcow2ImageTests {
         builder.autoclear = 1
         func problems() throws -> [ImageError] {
             try builder.write(to: folder.file("disk.qcow2"))
-            return try DiskChain.problems(of: folder.file("disk.qcow2"), in: LocalFiles())
+            return try DiskChain.check(folder.file("disk.qcow2"), in: LocalFiles()).problems
         }
         #expect(try problems().isEmpty)
         builder.entries[7] = .init(1 << 63 | 77)

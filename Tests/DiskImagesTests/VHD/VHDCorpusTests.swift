@@ -47,7 +47,7 @@ struct VHDCorpusTests {
         #expect(chain.layers[0].description.virtualSize == 4 << 20)
         let expected: [Int] = [134, 143] + Array(152...159) + [184, 185, 188] + Array(190...192) + [194, 196]
         #expect(try sectors(chain.layers[0]) == expected)
-        #expect(try DiskChain.problems(of: leaf, in: LocalFiles()).isEmpty)
+        #expect(try DiskChain.check(leaf, in: LocalFiles()).problems.isEmpty)
     }
 
     @Test(.enabled(if: Corpus.isPresent, "\(Corpus.absence)")) func aDynamicDiskOfWindows() throws {
@@ -58,7 +58,7 @@ struct VHDCorpusTests {
         #expect(image.description.identifier == GUID("4b6a0d04-f946-d74e-836f-d3dc87e1816b"))
         #expect(image.description.parent == nil && image.description.virtualDiskID == nil)
         #expect(try sectors(image) == Array(0..<8_192) + Array(12_288..<16_384))
-        #expect(try DiskChain.problems(of: folder.file("disk.vhd"), in: LocalFiles()).isEmpty)
+        #expect(try DiskChain.check(folder.file("disk.vhd"), in: LocalFiles()).problems.isEmpty)
     }
 
     @Test(.enabled(if: Corpus.isPresent, "\(Corpus.absence)")) func aFixedDiskOfWindows() throws {

@@ -179,7 +179,7 @@ struct VHDDamageTests {
                 let chain = try DiskChain.open(path, in: LocalFiles())
                 // A random size can be that of a disk that would take long to walk over.
                 if chain.layers[0].size < 1 << 30 { _ = try LayerWalk.codes(of: chain.layers[0]) }
-                _ = try DiskChain.problems(of: path, in: LocalFiles())
+                _ = try DiskChain.check(path, in: LocalFiles()).problems
             } catch is ImageError {}
             try file.write(before, at: 0)
             try file.write(footer, at: end)

@@ -79,7 +79,7 @@ struct VHDImageTests {
             try writer.write([UInt8](repeating: 1, count: 512 * 100), at: 512 * 1_000)
             let written = Set(try sectors(VHDImage(LocalFiles().open(path))))
             #expect(written.isSuperset(of: expected + Array(1_000..<1_100)))
-            #expect(try DiskChain.problems(of: path, in: LocalFiles()).filter { $0.code != .parentNotFound }.isEmpty)
+            #expect(try DiskChain.check(path, in: LocalFiles()).problems.filter { $0.code != .parentNotFound }.isEmpty)
         }
     }
 
@@ -181,17 +181,17 @@ struct VHDImageTests {
             try builder.write(to: path)
             try RawFile(path).truncate(to: RawFile(path).size - cut)
             #expect(try sectors(open()) == [3])
-            #expect(try DiskChain.problems(of: path, in: LocalFiles()).map(\.detailCode) == [0xC03A_0001])
+            #expect(try DiskChain.check(path, in: LocalFiles()).problems.map(\.detailCode) == [0xC03A_0001])
         }
         try builder.write(to: path)
         try RawFile(path).write([1], at: 100)
         #expect(try sectors(open()) == [3])
-        #expect(try DiskChain.problems(of: path, in: LocalFiles()).map(\.detailCode) == [0xC03A_0003])
+        #expect(try DiskChain.check(path, in: LocalFiles()).problems.map(\.detailCode) == [0xC03A_0003])
         // Without its last byte, which is zero, a footer is one of 511 bytes.
         try builder.write(to: path)
         try RawFile(path).truncate(to: RawFile(path).size - 1)
         #expect(try sectors(open()) == [3])
-        #expect(try DiskChain.problems(of: path, in: LocalFiles()).isEmpty)
+        #expect(try DiskChain.check(path, in: LocalFiles()).problems.isEmpty)
         // A later time is all in which they may differ.
         builder.timestamp += 1
         #expect(try refusal(VHDBuilder(virtualSize: 4 << 20)) { try $0.write(builder.footer(), at: 0) } == nil)
@@ -295,7 +295,7 @@ struct VHDImageTests {
             let error = #expect(throws: ImageError.self, "entry \(entry)") { try sectors(image) }
             #expect(error?.code == .corrupt && error?.detailCode == 0xC03A_000A)
             #expect(error?.offset == builder.placeOfEntry(block: 1))
-            #expect(try DiskChain.problems(of: path, in: LocalFiles()).map(\.detailCode) == [0xC03A_000A])
+            #expect(try DiskChain.check(path, in: LocalFiles()).problems.map(\.detailCode) == [0xC03A_000A])
         }
         // Over the footer at the end, by a sector.
         var builder = VHDBuilder(virtualSize: 4 << 20)
@@ -307,7 +307,7 @@ struct VHDImageTests {
         // Two blocks in one place are found by a check.
         try RawFile(path).write(number: entry.byteSwapped, at: builder.placeOfEntry(block: 0))
         try RawFile(path).write(number: entry.byteSwapped, at: builder.placeOfEntry(block: 1))
-        #expect(try DiskChain.problems(of: path, in: LocalFiles()).count == 1)
+        #expect(try DiskChain.check(path, in: LocalFiles()).problems.count == 1)
     }
 
     @Test func lostSpaceIsCounted() throws {

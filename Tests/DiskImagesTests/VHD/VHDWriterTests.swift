@@ -46,7 +46,7 @@ struct VHDWriterTests {
             #expect(what.blockSize == (type == .fixed ? 0 : 512 << 10))
             #expect(what.identifier != nil && what.virtualDiskID == nil)
             #expect(try test.sectors() == (type == .fixed ? [0..<4_608] : []))
-            #expect(try DiskChain.problems(of: test.path, in: LocalFiles()).isEmpty)
+            #expect(try DiskChain.check(test.path, in: LocalFiles()).problems.isEmpty)
         }
     }
 
@@ -124,7 +124,7 @@ struct VHDWriterTests {
             #expect(after.identifier == before.identifier)
             try ImageWriting.open(test.path).writeZeroes(at: 0, count: 512)
             #expect(try what().revision != after.revision)
-            #expect(try DiskChain.problems(of: test.path, in: LocalFiles()).isEmpty)
+            #expect(try DiskChain.check(test.path, in: LocalFiles()).problems.isEmpty)
         }
     }
 
@@ -167,7 +167,7 @@ struct VHDWriterTests {
         try file.write(builder.footer(), at: file.size)
         try ImageWriting.open(path).write(bytes(4 << 10), at: 0)
         #expect(try sectors() == [0..<1_024, 4_096..<4_608])
-        #expect(try DiskChain.problems(of: path, in: LocalFiles()).isEmpty)
+        #expect(try DiskChain.check(path, in: LocalFiles()).problems.isEmpty)
     }
 
     @Test func wrongOffsetsAndLengthsAreRefusedBeforeAnythingChanges() throws {

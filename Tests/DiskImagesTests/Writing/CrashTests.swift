@@ -143,7 +143,7 @@ struct CrashTests {
                     try writer.write(bytes, at: 0)
                 }
             }
-            #expect(try DiskChain.problems(of: path, in: LocalFiles()).isEmpty)
+            #expect(try DiskChain.check(path, in: LocalFiles()).problems.isEmpty)
             try ImageWriting.open(path, isDurable: false).write(bytes, at: 1 << 20)
             let codes = try LayerWalk.codes(of: DiskChain.open(path, in: LocalFiles()).layers[0])
             #expect(codes[2_048..<2_058].allSatisfy { $0 == LayerWalk.code(.data) })

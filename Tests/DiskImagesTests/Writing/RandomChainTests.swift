@@ -39,7 +39,7 @@ struct RandomChainTests {
                     Issue.record("seed \(seed), \(layer.path): sector \(sector ?? -1) is wrong")
                 }
             }
-            let problems = try DiskChain.problems(of: chain.leaf.path, in: LocalFiles())
+            let problems = try DiskChain.check(chain.leaf.path, in: LocalFiles()).problems
             #expect(problems.isEmpty, "seed \(seed)")
         }
     }

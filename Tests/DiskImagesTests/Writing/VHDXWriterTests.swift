@@ -230,6 +230,6 @@ struct VHDXWriterTests {
         for offset in offsets { try writer.write(bytes(512), at: offset) }
         let codes = try codes()
         #expect(codes.indices.filter { codes[$0] == LayerWalk.code(.data) } == offsets.map { Int($0 / 512) })
-        #expect(try DiskChain.problems(of: path, in: LocalFiles()).isEmpty)
+        #expect(try DiskChain.check(path, in: LocalFiles()).problems.isEmpty)
     }
 }
