@@ -3,8 +3,8 @@
 ///
 /// A chain is used by one task at a time, as its images are.
 public final class DiskChain {
-    /// The most layers that are opened: each holds a descriptor and some 128 KiB of buffers.
-    public static let maximumDepth = 1_024
+    /// The most layers that are opened: each holds a descriptor and some 90 KiB of buffers.
+    public static let maximumDepth = 256
 
     /// The layers, leaf first; never empty.
     public let layers: [any DiskImage]

@@ -7,7 +7,6 @@ final class Qcow2BitmapMap: SectorMap {
     let granularity: UInt64
     var sectorSize: UInt32 { 512 }
 
-    private static let wordsPerPage: UInt64 = 8_192
     private static let alignment: UInt64 = 64 * 512
     /// Bits of a table entry that say "all ones", and those that say nothing yet.
     private static let allOnes: UInt64 = 1
@@ -82,8 +81,8 @@ final class Qcow2BitmapMap: SectorMap {
     /// Where the bits of the disk end.
     private var bitEnd: UInt64 { (size - 1) >> granularityBits + 1 }
 
-    /// How many bits a page has, as a power of two: 64 KiB, or a cluster where that is less.
-    private var pageBits: UInt64 { min(clusterBits, 16) + 3 }
+    /// How many bits a page has, as a power of two: 16 KiB, or a cluster where that is less.
+    private var pageBits: UInt64 { min(clusterBits, 14) + 3 }
 
     /// Makes the page with `bit` the one in memory, and returns the first bit behind it.
     private func loadPage(ofBit bit: UInt64, entry: UInt64, word: UInt64) throws(ImageError) -> UInt64 {

@@ -3,8 +3,8 @@
 /// A bit is set where the sector's data is in this file, least significant bit first: the same order as `SectorMask`, so
 /// that whole words are copied.
 struct VHDXSectorBitmap {
-    /// 64 KiB, in words and in the sectors they describe.
-    private static let wordsPerPage: UInt64 = 8_192
+    /// 16 KiB, in words and in the sectors they describe. A chain has many layers, each with a page.
+    private static let wordsPerPage: UInt64 = 2_048
     private static let sectorsPerPage = wordsPerPage * 64
 
     private let file: ReplayedFile
