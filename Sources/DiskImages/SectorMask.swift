@@ -76,3 +76,13 @@ public struct SectorMask: Sendable {
         if count % 64 != 0 { words[count / 64] &= (1 << UInt64(count % 64)) - 1 }
     }
 }
+
+extension MutableSpan<UInt64> {
+    /// Copies `source` to the start: at most as many words as there are.
+    mutating func copy(_ source: ArraySlice<UInt64>) {
+        let count = Swift.min(source.count, self.count)
+        withUnsafeMutableBufferPointer { target in
+            _ = UnsafeMutableBufferPointer(rebasing: target[..<count]).update(fromContentsOf: source.prefix(count))
+        }
+    }
+}

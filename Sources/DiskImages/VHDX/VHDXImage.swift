@@ -43,9 +43,12 @@ public final class VHDXImage: DiskImage {
         }
         switch kind {
         case .uniform(let content):
-            return .uniform(content, end: endOfRun(of: content, like: entry, after: block, limit: limit))
+            return .uniform(content, end: endOfRun(of: kind, like: entry, after: block, limit: limit))
         case .partial:
-            let end = min(limit, (block + 1) << geometry.blockShift)
+            // The bits of a chunk's blocks follow each other, so that a run of such blocks is told at once.
+            let chunkEnd = ((block >> geometry.chunkRatioShift) + 1) << geometry.chunkShift
+            let longest = offset + UInt64(SectorMask.capacity) << geometry.sectorShift
+            let end = endOfRun(of: kind, like: entry, after: block, limit: min(limit, chunkEnd, longest))
             return .mixed(end: try fill(&mask, from: offset, to: end, block: block))
         }
     }
@@ -73,26 +76,27 @@ public final class VHDXImage: DiskImage {
         structure.problem(withPlaceOf: entry, block: block, fileSize: structure.file.size) == nil
     }
 
-    /// Where the run of blocks with the same content as `block` ends, at the end of the loaded page of the block
+    /// Where the run of blocks of the same kind as `block` ends, at the end of the loaded page of the block
     /// allocation table at the latest. It ends before a damaged entry, so that what comes before can be told.
     private func endOfRun(
-        of content: SectorContent,
+        of kind: Kind,
         like entry: VHDXBlockEntry,
         after block: UInt64,
         limit: UInt64
     ) -> UInt64 {
         let blockLimit = min(geometry.blockCount, (limit + geometry.blockSize - 1) >> geometry.blockShift)
         // Entries without a place repeat to the bit in long runs, and the bits need no second look.
-        let isRepeatable = content != .data
+        let isRepeatable = kind != .uniform(.data) && kind != .partial
         var next = block + 1
         while next < blockLimit, let other = blockTable.loadedEntry(geometry.entryIndex(ofBlock: next)) {
-            guard isRepeatable && other == entry || kind(of: other, block: next) == .uniform(content) else { break }
+            guard isRepeatable && other == entry || self.kind(of: other, block: next) == kind else { break }
             next += 1
         }
         return min(limit, next << geometry.blockShift)
     }
 
-    /// Fills `mask` from the sector bitmap of a partially present block, and returns where it ends.
+    /// Fills `mask` from the sector bitmap of partially present blocks, of which `block` is the first, and returns where it
+    /// ends.
     private func fill(
         _ mask: inout SectorMask,
         from offset: UInt64,

@@ -44,7 +44,7 @@ struct VHDXSectorBitmap {
         let count = min(limit - sector, UInt64(SectorMask.capacity), (pageIndex + 1) * Self.sectorsPerPage - sector)
         let first = Int(sector % Self.sectorsPerPage / 64)
         try mask.fill(count: Int(count)) { (words, wordCount) throws(ImageError) in
-            for index in 0..<wordCount { words[index] = page[first + index] }
+            words.copy(page[first..<(first + wordCount)])
         }
         return count
     }
