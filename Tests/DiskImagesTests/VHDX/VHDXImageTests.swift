@@ -145,6 +145,24 @@ struct VHDXImageTests {
         #expect(calls <= 3)
     }
 
+    /// As long as a mask is, a chunk lasts, and the blocks are alike.
+    @Test func aRunOfPartiallyPresentBlocksIsOneExtent() throws {
+        var builder = differencing(blocks: 4_200)
+        for block in Array(0..<40) + Array(4_090..<4_100) where block != 35 {
+            builder.blocks[block] = .init(state: 7, sectors: [block % 2_048])
+        }
+        let image = try open(builder)
+        let size = builder.virtualSize
+        var mask = SectorMask()
+        #expect(try image.extent(at: 0, limit: size, into: &mask) == .mixed(end: 32 << 20))
+        #expect((0..<32).allSatisfy { mask.words[$0 * 32 + $0 / 64] == 1 << UInt64($0 % 64) })
+        #expect(mask.words.reduce(0) { $0 + $1.nonzeroBitCount } == 32)
+        #expect(try image.extent(at: 32 << 20, limit: size, into: &mask) == .mixed(end: 35 << 20))
+        #expect(try image.extent(at: 35 << 20, limit: size, into: &mask) == .uniform(.absent, end: 36 << 20))
+        #expect(try image.extent(at: 4_090 << 20, limit: size, into: &mask) == .mixed(end: 4_096 << 20))
+        #expect(try image.extent(at: 4_096 << 20, limit: size, into: &mask) == .mixed(end: 4_100 << 20))
+    }
+
     /// A chunk of 4,096 blocks of 1 MiB: the bitmaps of the second chunk have an entry and a block of their own.
     @Test func everyChunkHasItsOwnBitmap() throws {
         var builder = differencing(blocks: 9_000)
