@@ -28,6 +28,13 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let tls = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let http = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let metrics: [Target.Dependency] = [
+    .product(name: "Metrics", package: "swift-metrics"),
+    .product(name: "CoreMetrics", package: "swift-metrics"),
+]
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -46,8 +53,11 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     ],
     targets: [
@@ -59,7 +69,7 @@ let package = Package(
 
         // The wire.
         room("DiskDeltaProtocol", dependencies: ["CDiskDeltaProto", "ByteReading"]),
-        room("DiskDeltaTransport", dependencies: ["DiskDeltaProtocol", collections, logging] + nio),
+        room("DiskDeltaTransport", dependencies: ["DiskDeltaProtocol", collections, logging, tls] + nio),
 
         // The disks.
         room("DiskImages", dependencies: ["ByteReading"]),
@@ -69,7 +79,9 @@ let package = Package(
         room("DiskDeltaService", dependencies: ["ChangeQuery", "DiskDeltaProtocol", "DiskImages", "CDiskDeltaSystem"]),
         room(
             "DiskDeltaServer",
-            dependencies: ["DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging]
+            dependencies: [
+                "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging, crypto, tls, http,
+            ] + metrics + nio
         ),
         room(
             "DiskDeltaClient",
@@ -104,7 +116,7 @@ let package = Package(
         tests(
             "DiskDeltaTransportTests",
             dependencies: [
-                "DiskDeltaTransport", "DiskDeltaProtocol", "ByteReading", "TestSupport", logging,
+                "DiskDeltaTransport", "DiskDeltaProtocol", "ByteReading", "TestSupport", logging, tls,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio
         ),
@@ -118,9 +130,15 @@ let package = Package(
         ),
         tests(
             "DiskDeltaServerTests",
-            dependencies: ["DiskDeltaServer", "DiskDeltaClient", "DiskDeltaProtocol", "TestSupport"]
+            dependencies: [
+                "DiskDeltaServer", "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaClient", "DiskDeltaProtocol",
+                "DiskImages", "TestSupport", logging, tls, http,
+            ] + metrics + nio
         ),
-        tests("DiskDeltaClientTests", dependencies: ["DiskDeltaClient", "DiskDeltaProtocol", "TestSupport"]),
+        tests(
+            "DiskDeltaClientTests",
+            dependencies: ["DiskDeltaClient", "DiskDeltaTransport", "DiskDeltaProtocol", "TestSupport", logging] + nio
+        ),
         tests("CommandLineTests", dependencies: ["diskdelta", "diskdeltad", "DiskImages", "TestSupport"]),
         tests(
             "EndToEndTests",
