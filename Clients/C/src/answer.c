@@ -128,6 +128,7 @@ static const char *add(struct dd_answer *answer, diskdelta_range *range)
     answer->cursor = end;
     answer->counted.ranges++;
     answer->counted.bytes += range->length;
+    answer->counted.offset_sum += range->offset;
     if (range->kind == DISKDELTA_RANGE_ZERO)
         answer->counted.zero_bytes += range->length;
     else
@@ -236,7 +237,8 @@ const char *dd_answer_finish(const struct dd_answer *answer, const diskdelta_sta
     const diskdelta_answer_totals *counted = &answer->counted;
     if (told == NULL || told->processed != answer->window_end - answer->window_offset ||
         told->ranges != counted->ranges || told->bytes != counted->bytes || told->data_bytes != counted->data_bytes ||
-        told->zero_bytes != counted->zero_bytes || details->resume_offset != answer->window_end)
+        told->zero_bytes != counted->zero_bytes || told->offset_sum != counted->offset_sum ||
+        details->resume_offset != answer->window_end)
         return "P-75: the totals at its end are not those of what arrived";
     return NULL;
 }

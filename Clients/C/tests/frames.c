@@ -121,6 +121,7 @@ void append_end(struct bytes *bytes, uint32_t stream, uint64_t resume_offset, co
     sent.bytes = totals->bytes;
     sent.data_bytes = totals->data_bytes;
     sent.zero_bytes = totals->zero_bytes;
+    sent.offset_sum = totals->offset_sum;
     Diskdelta__V1__StatusDetails details = DISKDELTA__V1__STATUS_DETAILS__INIT;
     details.resume_offset = resume_offset;
     details.totals = &sent;
@@ -146,8 +147,12 @@ void append_recorded(struct bytes *bytes, diskdelta_range *ranges)
     append_runs(bytes, 1, 1, 8192, 2, (const uint64_t[]){2, 0}, (const uint64_t[]){1, 4}, (const uint8_t[]){0x02});
     append_bitmap(bytes, 1, 2, 16384, 2, (const uint8_t[]){0x7d, 0x00});
     append_runs(bytes, 1, 3, 65536, 2, (const uint64_t[]){8, 79}, (const uint64_t[]){1, 8}, (const uint8_t[]){0x01});
-    diskdelta_answer_totals totals = {
-        .processed = RECORDED_SIZE, .ranges = 6, .bytes = 10240, .data_bytes = 7680, .zero_bytes = 2560};
+    diskdelta_answer_totals totals = {.processed = RECORDED_SIZE,
+                                      .ranges = 6,
+                                      .bytes = 10240,
+                                      .data_bytes = 7680,
+                                      .zero_bytes = 2560,
+                                      .offset_sum = 101888};
     append_end(bytes, 1, RECORDED_SIZE, &totals);
     if (ranges != NULL)
         memcpy(ranges, expected, sizeof expected);

@@ -149,6 +149,8 @@ static void run_model(void)
     diskdelta_answer_totals totals = {.processed = model.end - model.offset};
     for (uint64_t unit = 0; unit < model.units; unit++) {
         uint64_t bytes = end_of_units(&model, unit + 1) - (model.offset + unit * model.unit);
+        bool begins = model.kinds[unit] != 0 && (unit == 0 || model.kinds[unit - 1] != model.kinds[unit]);
+        totals.offset_sum += begins ? model.offset + unit * model.unit : 0;
         totals.data_bytes += model.kinds[unit] == 1 ? bytes : 0;
         totals.zero_bytes += model.kinds[unit] == 2 ? bytes : 0;
         totals.ranges += model.kinds[unit] != 0 && end_of_run(&model, unit) == unit + 1;
@@ -157,6 +159,9 @@ static void run_model(void)
     diskdelta_status_details details = {.resume_offset = model.end, .totals = &totals};
     assert_null(dd_answer_finish(&answer, &details));
     totals.ranges++;
+    assert_non_null(dd_answer_finish(&answer, &details));
+    totals.ranges--;
+    totals.offset_sum += model.unit;
     assert_non_null(dd_answer_finish(&answer, &details));
 }
 

@@ -234,9 +234,13 @@ static void test_wrong_totals(void **state)
 {
     struct fixture *fixture = *state;
     struct bytes *answer = &fixture->script.answer;
-    const diskdelta_answer_totals right = {
-        .processed = RECORDED_SIZE, .ranges = 6, .bytes = 10240, .data_bytes = 7680, .zero_bytes = 2560};
-    for (int which = 0; which < 7; which++) {
+    const diskdelta_answer_totals right = {.processed = RECORDED_SIZE,
+                                           .ranges = 6,
+                                           .bytes = 10240,
+                                           .data_bytes = 7680,
+                                           .zero_bytes = 2560,
+                                           .offset_sum = 101888};
+    for (int which = 0; which < 8; which++) {
         diskdelta_answer_totals totals = right;
         uint64_t resume_offset = RECORDED_SIZE;
         totals.processed -= which == 1;
@@ -245,6 +249,7 @@ static void test_wrong_totals(void **state)
         totals.data_bytes -= which == 4;
         totals.zero_bytes += which == 5;
         resume_offset -= which == 6;
+        totals.offset_sum += which == 7 ? 512 : 0;
         answer->size = end_of_recorded(answer);
         append_end(answer, 1, resume_offset, &totals);
         struct asked asked = ask(fixture, 0);

@@ -18,11 +18,15 @@ static void append_batch(struct bytes *bytes, uint32_t stream, uint32_t number)
 
 static void append_totals(struct bytes *bytes, uint32_t stream, uint64_t batches)
 {
+    uint64_t offset_sum = 0;
+    for (uint64_t i = 0; i < batches * RANGES; i++)
+        offset_sum += (2 * i + 1) * 512;
     append_end(bytes, stream, batches * BATCH_SIZE,
                &(diskdelta_answer_totals){.processed = batches * BATCH_SIZE,
                                           .ranges = batches * RANGES,
                                           .bytes = batches * RANGES * 512,
-                                          .data_bytes = batches * RANGES * 512});
+                                          .data_bytes = batches * RANGES * 512,
+                                          .offset_sum = offset_sum});
 }
 
 /* A stream as the server sees it. */

@@ -70,6 +70,7 @@ struct BatchBuilder {
         runsSize += Self.varintSize(gap) + Self.varintSize(length)
         previousEnd = pending.end
         totals.ranges += 1
+        totals.offsetSum &+= pending.start
         switch pending.kind {
         case .data: totals.dataBytes += bytes
         case .zero: totals.zeroBytes += bytes

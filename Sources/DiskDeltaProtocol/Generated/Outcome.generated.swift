@@ -94,6 +94,9 @@ public struct AnswerTotals: Message {
 
     public var zeroBytes: UInt64 = 0
 
+    /// The sum of the offsets of all ranges in bytes, modulo 2^64.
+    public var offsetSum: UInt64 = 0
+
     public init() {}
 
     public init(
@@ -101,13 +104,15 @@ public struct AnswerTotals: Message {
         ranges: UInt64 = 0,
         bytes: UInt64 = 0,
         dataBytes: UInt64 = 0,
-        zeroBytes: UInt64 = 0
+        zeroBytes: UInt64 = 0,
+        offsetSum: UInt64 = 0
     ) {
         self.processed = processed
         self.ranges = ranges
         self.bytes = bytes
         self.dataBytes = dataBytes
         self.zeroBytes = zeroBytes
+        self.offsetSum = offsetSum
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -139,6 +144,7 @@ extension AnswerTotals: StructuredMessage {
         bytes = structure.pointee.bytes
         dataBytes = structure.pointee.data_bytes
         zeroBytes = structure.pointee.zero_bytes
+        offsetSum = structure.pointee.offset_sum
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -147,5 +153,6 @@ extension AnswerTotals: StructuredMessage {
         structure.pointee.bytes = bytes
         structure.pointee.data_bytes = dataBytes
         structure.pointee.zero_bytes = zeroBytes
+        structure.pointee.offset_sum = offsetSum
     }
 }

@@ -45,7 +45,8 @@ final class RangeAnswerStream: ResponseStream {
             ranges: totals.ranges,
             bytes: totals.bytes,
             dataBytes: totals.dataBytes,
-            zeroBytes: totals.zeroBytes
+            zeroBytes: totals.zeroBytes,
+            offsetSum: totals.offsetSum
         )
     }
 

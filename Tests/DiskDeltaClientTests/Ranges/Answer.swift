@@ -72,7 +72,8 @@ struct Answer {
                 ranges: UInt64(ranges.count),
                 bytes: bytes(.data) + bytes(.zero),
                 dataBytes: bytes(.data),
-                zeroBytes: bytes(.zero)
+                zeroBytes: bytes(.zero),
+                offsetSum: ranges.reduce(0) { $0 &+ $1.offset }
             )
         )
     }

@@ -282,7 +282,7 @@ struct AnswerCheckTests {
         expect("P-75", with(details: { $0.resumeOffset = 0 }))
         expect("P-75", with(details: { $0.resumeOffset += 1 }))
         let fields: [WritableKeyPath<AnswerTotals, UInt64>] = [
-            \.processed, \.ranges, \.bytes, \.dataBytes, \.zeroBytes,
+            \.processed, \.ranges, \.bytes, \.dataBytes, \.zeroBytes, \.offsetSum,
         ]
         for field in fields {
             for bit in 0..<64 {

@@ -184,7 +184,7 @@ struct AnswerMutationTests {
         var generator = RepeatableGenerator(seed: seed)
         let answer = Answer.random(using: &generator)
         let fields: [WritableKeyPath<AnswerTotals, UInt64>] = [
-            \.processed, \.ranges, \.bytes, \.dataBytes, \.zeroBytes,
+            \.processed, \.ranges, \.bytes, \.dataBytes, \.zeroBytes, \.offsetSum,
         ]
         for bit in 0..<64 {
             for field in fields {

@@ -31,5 +31,6 @@ const diskdelta_answer_totals *dd_decode_answer_totals(struct dd_arena *arena, c
     to->bytes = from->bytes;
     to->data_bytes = from->data_bytes;
     to->zero_bytes = from->zero_bytes;
+    to->offset_sum = from->offset_sum;
     return to;
 }

@@ -144,7 +144,7 @@ struct AnswerCheck {
             if let previous, previous == offset, previousKind == kind {
                 throw invalid("P-66", "two ranges of the same kind touch at \(offset)")
             }
-            count(end - offset, kind)
+            count(from: offset, to: end, kind)
             previous = end
             previousKind = kind
         }
@@ -174,8 +174,10 @@ struct AnswerCheck {
         return header
     }
 
-    private mutating func count(_ bytes: UInt64, _ kind: RangeKind) {
+    private mutating func count(from start: UInt64, to end: UInt64, _ kind: RangeKind) {
+        let bytes = end - start
         totals.ranges += 1
+        totals.offsetSum &+= start
         switch kind {
         case .data: totals.dataBytes += bytes
         case .zero: totals.zeroBytes += bytes

@@ -187,7 +187,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__status_details__descriptor =
   (ProtobufCMessageInit) diskdelta__v1__status_details__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__answer_totals__field_descriptors[5] =
+static const ProtobufCFieldDescriptor diskdelta__v1__answer_totals__field_descriptors[6] =
 {
   {
     "processed",
@@ -249,10 +249,23 @@ static const ProtobufCFieldDescriptor diskdelta__v1__answer_totals__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "offset_sum",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__AnswerTotals, offset_sum),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__answer_totals__field_indices_by_name[] = {
   2,   /* field[2] = bytes */
   3,   /* field[3] = data_bytes */
+  5,   /* field[5] = offset_sum */
   0,   /* field[0] = processed */
   1,   /* field[1] = ranges */
   4,   /* field[4] = zero_bytes */
@@ -260,7 +273,7 @@ static const unsigned diskdelta__v1__answer_totals__field_indices_by_name[] = {
 static const ProtobufCIntRange diskdelta__v1__answer_totals__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__answer_totals__descriptor =
 {
@@ -270,7 +283,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__answer_totals__descriptor =
   "Diskdelta__V1__AnswerTotals",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__AnswerTotals),
-  5,
+  6,
   diskdelta__v1__answer_totals__field_descriptors,
   diskdelta__v1__answer_totals__field_indices_by_name,
   1,  diskdelta__v1__answer_totals__number_ranges,

@@ -36,6 +36,8 @@ struct diskdelta_answer_totals {
     uint64_t bytes;
     uint64_t data_bytes;
     uint64_t zero_bytes;
+    /* The sum of the offsets of all ranges in bytes, modulo 2^64. */
+    uint64_t offset_sum;
 };
 
 #ifdef __cplusplus

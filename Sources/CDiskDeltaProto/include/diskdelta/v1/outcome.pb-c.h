@@ -74,10 +74,14 @@ struct  Diskdelta__V1__AnswerTotals
   uint64_t bytes;
   uint64_t data_bytes;
   uint64_t zero_bytes;
+  /*
+   * The sum of the offsets of all ranges in bytes, modulo 2^64.
+   */
+  uint64_t offset_sum;
 };
 #define DISKDELTA__V1__ANSWER_TOTALS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__answer_totals__descriptor) \
-    , 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0 }
 
 
 /* Diskdelta__V1__StatusDetails methods */
