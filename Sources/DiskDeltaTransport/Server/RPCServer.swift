@@ -75,7 +75,11 @@ public final class RPCServer: Sendable {
                     )
                     try? channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
                     try channel.pipeline.syncOperations.addHandler(handler)
-                    register(channel, NIOLoopBound(handler, eventLoop: channel.eventLoop), in: table)
+                    let connection = Connection(
+                        channel: channel,
+                        handler: NIOLoopBound(handler, eventLoop: channel.eventLoop)
+                    )
+                    register(connection, in: table, configuration.observer)
                 }
             }
         var listeners: [any Channel] = []
@@ -124,20 +128,23 @@ public final class RPCServer: Sendable {
     }
 
     private static func register(
-        _ channel: any Channel,
-        _ handler: NIOLoopBound<ServerConnectionHandler>,
-        in table: ConnectionTable
+        _ connection: Connection,
+        in table: ConnectionTable,
+        _ observer: (any ServerObserver)?
     ) {
-        let id = ObjectIdentifier(channel)
+        let id = ObjectIdentifier(connection.channel)
         let isStopping = table.state.withLock { state in
-            if !state.isStopping { state.open[id] = Connection(channel: channel, handler: handler) }
+            if !state.isStopping { state.open[id] = connection }
             return state.isStopping
         }
         if isStopping {
-            channel.close(promise: nil)
+            observer?.connectionRefused()
+            connection.channel.close(promise: nil)
         } else {
-            channel.closeFuture.whenComplete { _ in
+            observer?.connectionAccepted()
+            connection.channel.closeFuture.whenComplete { _ in
                 table.state.withLock { _ = $0.open.removeValue(forKey: id) }
+                observer?.connectionEnded()
             }
         }
     }

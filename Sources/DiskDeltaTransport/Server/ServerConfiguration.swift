@@ -14,5 +14,8 @@ public struct ServerConfiguration: Sendable {
     /// How many calls, of all clients, can read files at a time.
     public var workerThreads = 4
 
+    /// Told what becomes of connections.
+    public var observer: (any ServerObserver)?
+
     public init() {}
 }

@@ -144,6 +144,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     /// The peer broke a rule: it is told, and the connection ends. Other connections go on.
     private func fail(_ error: ProtocolError) {
         logger.notice("the connection ends: \(error)")
+        configuration.observer?.connectionFailed(error)
         let sendsGreeting = !connection.hasSentPreface
         stopEverything()
         isClosing = true
@@ -155,6 +156,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
         if sendsGreeting { write(OutgoingFrames.greeting(configuration.settings.entries)) }
         let goAway = GoAwayPayload(code: code, text: error.message)
         write(OutgoingFrames.goAway(connection.errorHeader(for: goAway), goAway))
+        configuration.observer?.goAwaySent(code)
         GracefulClose.begin(context)
     }
 
@@ -238,6 +240,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
         if let header = connection.drain() {
             let goAway = GoAwayPayload(code: .noError, text: "the server is stopping")
             write(OutgoingFrames.goAway(header, goAway))
+            configuration.observer?.goAwaySent(.noError)
         }
         closeIfDrained()
     }
