@@ -18,7 +18,7 @@ public final class RPCServer: Sendable {
         var isStopping = false
     }
 
-    /// Where it listens, in the order asked for, with the real ports.
+    /// Where it listens, with the real ports: inherited sockets first, then the rest in the order asked for.
     public let endpoints: [Endpoint]
 
     private let listeners: [any Channel]
@@ -45,11 +45,12 @@ public final class RPCServer: Sendable {
         self.logger = logger
     }
 
-    /// Binds all the endpoints and serves. Port 0 takes any free port.
+    /// Binds all the endpoints and serves, on them and on the sockets that are bound already. Port 0 takes any free port.
     ///
     /// Throws where an endpoint cannot be bound or the configuration is not allowed; nothing is bound then.
     public static func bind(
         to endpoints: [Endpoint],
+        inheriting sockets: [InheritedSocket] = [],
         router: ServiceRouter,
         configuration: ServerConfiguration = ServerConfiguration(),
         logger: Logger = Logger(label: "diskdelta.server")
@@ -84,9 +85,10 @@ public final class RPCServer: Sendable {
             }
         var listeners: [any Channel] = []
         var bound: [Endpoint] = []
-        for endpoint in endpoints {
+        let inherited = sockets.map { ($0.endpoint, Optional($0)) }
+        for (endpoint, socket) in inherited + endpoints.map({ ($0, nil) }) {
             do {
-                let listener = try await listen(bootstrap, endpoint)
+                let listener = try await listen(bootstrap, endpoint, socket)
                 listeners.append(listener)
                 bound.append(Endpoint(listener.localAddress) ?? endpoint)
             } catch {
@@ -149,7 +151,12 @@ public final class RPCServer: Sendable {
         }
     }
 
-    private static func listen(_ bootstrap: ServerBootstrap, _ endpoint: Endpoint) async throws -> any Channel {
+    private static func listen(
+        _ bootstrap: ServerBootstrap,
+        _ endpoint: Endpoint,
+        _ socket: InheritedSocket?
+    ) async throws -> any Channel {
+        if let socket { return try await bootstrap.withBoundSocket(socket.descriptor).get() }
         switch endpoint {
         case .tcp(let host, let port):
             return try await bootstrap.bind(host: host, port: port).get()
