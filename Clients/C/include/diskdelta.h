@@ -42,6 +42,7 @@
 #define DISKDELTA_H
 
 #include <diskdelta/answer.h>
+#include <diskdelta/carrier.h>
 #include <diskdelta/common.h>
 #include <diskdelta/health.h>
 #include <diskdelta/image_management.h>
@@ -87,13 +88,6 @@ typedef struct diskdelta_error {
 
 /* ---- Clients --------------------------------------------------------------------------------------------------- */
 
-/* Where memory comes from. `allocate` returns NULL where there is none; `release` is never given NULL. */
-typedef struct diskdelta_allocator {
-    void *(*allocate)(void *data, size_t size);
-    void (*release)(void *data, void *pointer);
-    void *data;
-} diskdelta_allocator;
-
 /* How to connect. Every member but the first may be 0: then its default holds. */
 typedef struct diskdelta_client_options {
     /* The size of this structure, as DISKDELTA_CLIENT_OPTIONS_INIT sets it. */
@@ -107,6 +101,8 @@ typedef struct diskdelta_client_options {
     /* The bytes that may wait unread on all streams; at least stream_credit; 67108864 by default. It limits the number
      * of streams to connection_credit / stream_credit. */
     uint32_t connection_credit;
+    /* What the connection is secured with, such as TLS; NULL for a plain one. It must live as long as the client. */
+    const diskdelta_security *security;
 } diskdelta_client_options;
 
 #define DISKDELTA_CLIENT_OPTIONS_INIT                                                                                  \
@@ -126,6 +122,13 @@ DISKDELTA_API diskdelta_client *diskdelta_client_create(const diskdelta_allocato
  */
 DISKDELTA_API int diskdelta_client_connect(diskdelta_client *client, const char *address,
                                            const diskdelta_client_options *options);
+
+/*
+ * Like diskdelta_client_connect(), over a carrier that is connected already; the client never connects again by itself.
+ * The carrier belongs to the client from the call on, also where it fails.
+ */
+DISKDELTA_API int diskdelta_client_connect_carrier(diskdelta_client *client, diskdelta_carrier carrier,
+                                                   const diskdelta_client_options *options);
 
 /* Why the last call on the client failed. Never NULL, also for a NULL client. */
 DISKDELTA_API const diskdelta_error *diskdelta_client_error(const diskdelta_client *client);

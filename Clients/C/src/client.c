@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define STRING(x) #x
@@ -25,7 +24,6 @@ diskdelta_client *diskdelta_client_create(const diskdelta_allocator *given)
     if (client == NULL)
         return NULL;
     client->allocator = allocator;
-    client->fd = -1;
     dd_error_init(&client->error);
     return client;
 }
@@ -43,32 +41,44 @@ int dd_client_fail(diskdelta_client *client, const struct dd_failure *failure)
 
 /* ---- Input and output ------------------------------------------------------------------------------------------ */
 
+/* What the carrier gave, where it can't go on. */
+static void fail_as_carrier(diskdelta_client *client, ptrdiff_t result, const char *text)
+{
+    struct dd_failure failure;
+    bool is_refused = result == DISKDELTA_CARRIER_REFUSED;
+    dd_fail(&failure, is_refused ? DISKDELTA_REASON_UNAUTHENTICATED : DISKDELTA_REASON_SERVER_UNAVAILABLE, "%s: %s",
+            text, client->carrier.functions->error(client->carrier.data));
+    dd_core_feed_failure(client->core, &failure);
+}
+
 void dd_client_flush(diskdelta_client *client)
 {
+    const diskdelta_carrier *carrier = &client->carrier;
     const uint8_t *bytes = NULL;
     size_t count = 0;
     while ((count = dd_core_output(client->core, &bytes)) > 0) {
-        ssize_t sent = send(client->fd, bytes, count, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent > 0) {
+        ptrdiff_t sent = carrier->functions->write(carrier->data, bytes, count);
+        if (sent > 0 && (size_t)sent <= count) {
             dd_core_sent(client->core, (size_t)sent);
-        } else if (sent < 0 && errno == EINTR) {
             continue;
-        } else {
-            /* Where the connection broke, receiving tells so, after what had still arrived. */
-            return;
         }
+        if (sent == DISKDELTA_CARRIER_REFUSED)
+            fail_as_carrier(client, sent, "the connection to the server was refused");
+        /* Where the connection broke, receiving tells so, after what had still arrived. */
+        return;
     }
 }
 
 static void receive(diskdelta_client *client)
 {
-    ssize_t count = recv(client->fd, client->buffer, DD_READ_SIZE, MSG_DONTWAIT);
-    if (count > 0)
+    const diskdelta_carrier *carrier = &client->carrier;
+    ptrdiff_t count;
+    while ((count = carrier->functions->read(carrier->data, client->buffer, DD_READ_SIZE)) > 0)
         dd_core_feed(client->core, client->buffer, (size_t)count);
-    else if (count == 0)
+    if (count == 0)
         dd_core_feed_end(client->core, "the server closed the connection");
-    else if (errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)
-        dd_core_feed_end(client->core, "the connection to the server broke");
+    else if (count != DISKDELTA_CARRIER_WAIT)
+        fail_as_carrier(client, count, "the connection to the server broke");
 }
 
 void dd_client_wait(diskdelta_client *client, uint64_t deadline)
@@ -80,17 +90,22 @@ void dd_client_wait(diskdelta_client *client, uint64_t deadline)
         return;
     const uint8_t *bytes = NULL;
     bool has_output = dd_core_output(core, &bytes) > 0;
-    struct pollfd entry = {.fd = client->fd, .events = (short)(has_output ? POLLIN | POLLOUT : POLLIN)};
+    const diskdelta_carrier *carrier = &client->carrier;
+    unsigned wanted = carrier->functions->wants(carrier->data, has_output);
+    struct pollfd entry = {.fd = carrier->functions->fd(carrier->data),
+                           .events = (short)(((wanted & DISKDELTA_DIRECTION_READ) != 0 ? POLLIN : 0) |
+                                             ((wanted & DISKDELTA_DIRECTION_WRITE) != 0 ? POLLOUT : 0))};
     int ready = poll(&entry, 1, dd_until(deadline));
     dd_core_advance(core, dd_now());
     if (ready < 0 && errno != EINTR)
         dd_core_feed_end(core, "cannot wait for the connection to the server");
-    if (ready > 0 && (entry.revents & (POLLIN | POLLERR | POLLHUP | POLLNVAL)) != 0)
+    /* Either direction may be what the carrier's reading waits for. */
+    if (ready > 0)
         receive(client);
     dd_client_flush(client);
     /* After a GOAWAY nothing more is sent (P-54). */
     if (dd_core_failure(core) != NULL && dd_core_output(core, &bytes) == 0)
-        (void)shutdown(client->fd, SHUT_WR);
+        carrier->functions->finish(carrier->data);
 }
 
 /* ---- Connecting ------------------------------------------------------------------------------------------------ */
@@ -101,13 +116,13 @@ static void disconnect(diskdelta_client *client)
     dd_fail(&failure, DISKDELTA_REASON_CANCELLED, "the client was closed");
     while (client->streams != NULL)
         dd_call_abandon(client->streams, &failure);
-    if (client->core != NULL && client->fd >= 0)
+    if (client->core != NULL && dd_core_failure(client->core) == NULL)
         dd_client_flush(client);
     dd_core_free(client->core);
     client->core = NULL;
-    if (client->fd >= 0)
-        (void)close(client->fd);
-    client->fd = -1;
+    if (client->carrier.functions != NULL)
+        client->carrier.functions->close(client->carrier.data);
+    client->carrier = (diskdelta_carrier){NULL, NULL};
 }
 
 /* Fills in what was left out. False where a value is not allowed. */
@@ -124,7 +139,24 @@ static bool complete_options(const diskdelta_client_options *given, diskdelta_cl
         options->stream_credit = 1048576;
     if (options->connection_credit == 0)
         options->connection_credit = 67108864;
-    return true;
+    struct dd_settings settings = {.max_frame = options->max_frame,
+                                   .stream_credit = options->stream_credit,
+                                   .connection_credit = options->connection_credit};
+    return dd_settings_are_valid(&settings);
+}
+
+static int fail_as_malformed(diskdelta_client *client)
+{
+    struct dd_failure failure;
+    dd_fail(&failure, DISKDELTA_REASON_INVALID_PARAMETER, "the address or the options of the client are not valid");
+    return dd_client_fail(client, &failure);
+}
+
+static int fail_without_memory(diskdelta_client *client)
+{
+    struct dd_failure failure;
+    dd_fail(&failure, DISKDELTA_REASON_RESOURCE_LIMIT, "there is not enough memory for the connection");
+    return dd_client_fail(client, &failure);
 }
 
 /* Both sides introduce themselves. */
@@ -146,6 +178,45 @@ static int shake_hands(diskdelta_client *client, const char *address, uint64_t d
     return 0;
 }
 
+/* The core, and the room to receive into. */
+static int start(diskdelta_client *client, const char *name, const diskdelta_client_options *options, uint64_t deadline)
+{
+    struct dd_settings settings = {.max_frame = options->max_frame,
+                                   .stream_credit = options->stream_credit,
+                                   .connection_credit = options->connection_credit};
+    client->core = dd_core_create(&client->allocator, &settings);
+    if (client->buffer == NULL)
+        client->buffer = dd_allocate(&client->allocator, DD_READ_SIZE);
+    int result = -1;
+    if (client->core != NULL && client->buffer != NULL)
+        result = shake_hands(client, name, deadline);
+    else
+        fail_without_memory(client);
+    if (result != 0)
+        disconnect(client);
+    return result;
+}
+
+/* The carrier that the options name, on a connected socket. */
+static int wrap(diskdelta_client *client, int fd, const char *address, const diskdelta_client_options *options)
+{
+    if (options->security == NULL) {
+        if (diskdelta_carrier_on_socket(fd, &client->allocator, &client->carrier) == 0)
+            return 0;
+        (void)close(fd);
+        return fail_without_memory(client);
+    }
+    char host[DD_HOST_SIZE];
+    char text[256] = "";
+    dd_host(address, host);
+    if (options->security->wrap(options->security->data, fd, host, &client->carrier, text, sizeof text) == 0)
+        return 0;
+    (void)close(fd);
+    struct dd_failure failure;
+    dd_fail(&failure, DISKDELTA_REASON_SERVER_UNAVAILABLE, "cannot secure the connection to %s: %s", address, text);
+    return dd_client_fail(client, &failure);
+}
+
 int diskdelta_client_connect(diskdelta_client *client, const char *address, const diskdelta_client_options *given)
 {
     if (client == NULL)
@@ -153,30 +224,28 @@ int diskdelta_client_connect(diskdelta_client *client, const char *address, cons
     disconnect(client);
     struct dd_failure failure;
     diskdelta_client_options options;
-    bool is_complete = complete_options(given, &options);
-    struct dd_settings settings = {.max_frame = options.max_frame,
-                                   .stream_credit = options.stream_credit,
-                                   .connection_credit = options.connection_credit};
-    if (!is_complete || !dd_settings_are_valid(&settings) || address == NULL) {
-        dd_fail(&failure, DISKDELTA_REASON_INVALID_PARAMETER, "the address or the options of the client are not valid");
-        return dd_client_fail(client, &failure);
-    }
+    if (!complete_options(given, &options) || address == NULL)
+        return fail_as_malformed(client);
     uint64_t deadline = dd_now() + options.connect_timeout_ms;
-    client->fd = dd_connect(address, deadline, &failure);
-    if (client->fd < 0)
+    int fd = dd_connect(address, deadline, &failure);
+    if (fd < 0)
         return dd_client_fail(client, &failure);
-    client->core = dd_core_create(&client->allocator, &settings);
-    if (client->buffer == NULL)
-        client->buffer = dd_allocate(&client->allocator, DD_READ_SIZE);
-    if (client->core == NULL || client->buffer == NULL) {
+    return wrap(client, fd, address, &options) == 0 ? start(client, address, &options, deadline) : -1;
+}
+
+int diskdelta_client_connect_carrier(diskdelta_client *client, diskdelta_carrier carrier,
+                                     const diskdelta_client_options *given)
+{
+    diskdelta_client_options options;
+    if (client != NULL)
         disconnect(client);
-        dd_fail(&failure, DISKDELTA_REASON_RESOURCE_LIMIT, "there is not enough memory for the connection");
-        return dd_client_fail(client, &failure);
+    if (client == NULL || carrier.functions == NULL || !complete_options(given, &options)) {
+        if (carrier.functions != NULL)
+            carrier.functions->close(carrier.data);
+        return client != NULL ? fail_as_malformed(client) : -1;
     }
-    int result = shake_hands(client, address, deadline);
-    if (result != 0)
-        disconnect(client);
-    return result;
+    client->carrier = carrier;
+    return start(client, "the server", &options, dd_now() + options.connect_timeout_ms);
 }
 
 void diskdelta_client_close(diskdelta_client *client)

@@ -9,8 +9,8 @@ enum { DD_READ_SIZE = 256 * 1024 };
 
 struct diskdelta_client {
     diskdelta_allocator allocator;
-    /* -1 where there is none. */
-    int fd;
+    /* Its functions are NULL where there is none. */
+    diskdelta_carrier carrier;
     /* NULL where it never connected. */
     struct dd_core *core;
     diskdelta_stream *streams;

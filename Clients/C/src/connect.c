@@ -117,7 +117,7 @@ int dd_connect(const char *address, uint64_t deadline, struct dd_failure *failur
 {
     if (strncmp(address, "unix:", 5) == 0)
         return connect_unix(address, deadline, failure);
-    char host[256];
+    char host[DD_HOST_SIZE];
     const char *port = split_address(address, host, sizeof host);
     if (port == NULL) {
         dd_fail(failure, DISKDELTA_REASON_INVALID_PARAMETER,
@@ -137,4 +137,11 @@ int dd_connect(const char *address, uint64_t deadline, struct dd_failure *failur
         fd = connect_socket(each->ai_addr, each->ai_addrlen, deadline, &error);
     freeaddrinfo(found);
     return fd >= 0 ? fd : fail_to_connect(address, error, deadline, failure);
+}
+
+void dd_host(const char *address, char host[DD_HOST_SIZE])
+{
+    host[0] = '\0';
+    if (strncmp(address, "unix:", 5) != 0)
+        (void)split_address(address, host, DD_HOST_SIZE);
 }

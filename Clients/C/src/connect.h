@@ -18,4 +18,8 @@ int dd_until(uint64_t deadline);
  */
 int dd_connect(const char *address, uint64_t deadline, struct dd_failure *failure);
 
+/* The host of an address, as a carrier is told it; "" for a Unix socket. `host` has room for DD_HOST_SIZE bytes. */
+enum { DD_HOST_SIZE = 256 };
+void dd_host(const char *address, char host[DD_HOST_SIZE]);
+
 #endif

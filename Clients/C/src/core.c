@@ -161,5 +161,11 @@ void dd_core_feed_end(struct dd_core *core, const char *text)
 {
     struct dd_failure failure;
     dd_fail(&failure, DISKDELTA_REASON_SERVER_UNAVAILABLE, "%s", text);
-    dd_core_fail(core, &failure);
+    /* A server that said goodbye had its reason to go. */
+    dd_core_fail(core, core->is_going_away ? &core->farewell : &failure);
+}
+
+void dd_core_feed_failure(struct dd_core *core, const struct dd_failure *failure)
+{
+    dd_core_fail(core, failure);
 }

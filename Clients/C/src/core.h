@@ -53,6 +53,9 @@ void dd_core_feed(struct dd_core *core, const uint8_t *bytes, size_t count);
 /* No more bytes come: every call that has not ended fails. `text` says what happened. */
 void dd_core_feed_end(struct dd_core *core, const char *text);
 
+/* The same, for a reason that is known. */
+void dd_core_feed_failure(struct dd_core *core, const struct dd_failure *failure);
+
 /* What is to be sent. Gives its size; 0 for nothing. */
 size_t dd_core_output(const struct dd_core *core, const uint8_t **bytes);
 

@@ -83,8 +83,12 @@ static struct asked ask(const struct fixture *fixture, uint32_t timeout_ms)
         diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;
         options.timeout_ms = timeout_ms;
         diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, &options);
-        assert_non_null(changes);
-        read_all(changes, &asked);
+        if (changes != NULL) {
+            read_all(changes, &asked);
+        } else {
+            asked.status = diskdelta_client_error(client)->status;
+            asked.reason = diskdelta_client_error(client)->reason;
+        }
         diskdelta_changes_close(changes);
     }
     diskdelta_client_close(client);

@@ -18,6 +18,13 @@
 extern "C" {
 #endif
 
+/* Where memory comes from. `allocate` returns NULL where there is none; `release` is never given NULL. */
+typedef struct diskdelta_allocator {
+    void *(*allocate)(void *data, size_t size);
+    void (*release)(void *data, void *pointer);
+    void *data;
+} diskdelta_allocator;
+
 /* A connection to a server. */
 typedef struct diskdelta_client diskdelta_client;
 
