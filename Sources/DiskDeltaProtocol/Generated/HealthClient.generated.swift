@@ -10,6 +10,7 @@ public struct HealthClient: Sendable {
         self.invoker = invoker
     }
 
+    /// Tells the state now.
     public func check(
         _ request: HealthCheckRequest,
         options: CallOptions = CallOptions()

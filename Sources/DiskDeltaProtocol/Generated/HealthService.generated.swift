@@ -5,6 +5,7 @@
 public enum HealthMethods {
     public static let service = "diskdelta.v1.Health"
 
+    /// Tells the state now.
     public static let check = MethodDescriptor(
         service: service,
         method: "Check",
@@ -23,6 +24,7 @@ public enum HealthMethods {
 
 /// What a server implements of `diskdelta.v1.Health`. A method that it leaves out is refused by name.
 public protocol HealthService: Sendable {
+    /// Tells the state now.
     func check(_ request: HealthCheckRequest, context: CallContext) async throws(CallError) -> HealthCheckResponse
 
     /// Streams the state now and at every change.

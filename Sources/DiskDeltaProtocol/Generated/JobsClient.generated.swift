@@ -18,6 +18,7 @@ public struct JobsClient: Sendable {
         try await invoker.unary(JobsMethods.startGetVirtualDiskChanges, request: request, options: options)
     }
 
+    /// Describes a job.
     public func getJob(
         _ request: JobRequest,
         options: CallOptions = CallOptions()
@@ -25,6 +26,7 @@ public struct JobsClient: Sendable {
         try await invoker.unary(JobsMethods.getJob, request: request, options: options)
     }
 
+    /// Lists the jobs that the server knows.
     public func listJobs(
         _ request: ListJobsRequest,
         options: CallOptions = CallOptions()
@@ -48,6 +50,7 @@ public struct JobsClient: Sendable {
         try await invoker.stream(JobsMethods.getJobResults, request: request, options: options)
     }
 
+    /// Stops a job.
     public func cancelJob(
         _ request: JobRequest,
         options: CallOptions = CallOptions()
@@ -55,6 +58,7 @@ public struct JobsClient: Sendable {
         try await invoker.unary(JobsMethods.cancelJob, request: request, options: options)
     }
 
+    /// Forgets a job.
     public func deleteJob(
         _ request: JobRequest,
         options: CallOptions = CallOptions()

@@ -12,12 +12,14 @@ public enum JobsMethods {
         isServerStreaming: false
     )
 
+    /// Describes a job.
     public static let getJob = MethodDescriptor(
         service: service,
         method: "GetJob",
         isServerStreaming: false
     )
 
+    /// Lists the jobs that the server knows.
     public static let listJobs = MethodDescriptor(
         service: service,
         method: "ListJobs",
@@ -38,12 +40,14 @@ public enum JobsMethods {
         isServerStreaming: true
     )
 
+    /// Stops a job.
     public static let cancelJob = MethodDescriptor(
         service: service,
         method: "CancelJob",
         isServerStreaming: false
     )
 
+    /// Forgets a job.
     public static let deleteJob = MethodDescriptor(
         service: service,
         method: "DeleteJob",
@@ -58,8 +62,10 @@ public protocol JobsService: Sendable {
     /// Starts a question about changes as a job; the WMI method would have returned 4096.
     func startGetVirtualDiskChanges(_ request: GetVirtualDiskChangesRequest, context: CallContext) async throws(CallError) -> Job
 
+    /// Describes a job.
     func getJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> Job
 
+    /// Lists the jobs that the server knows.
     func listJobs(_ request: ListJobsRequest, context: CallContext) async throws(CallError) -> JobList
 
     /// Streams the job's state at every change, until it has ended.
@@ -68,8 +74,10 @@ public protocol JobsService: Sendable {
     /// Streams the answer of a finished job.
     func getJobResults(_ request: JobResultsRequest, context: CallContext) async throws(CallError) -> any ResponseStream<RangeAnswer>
 
+    /// Stops a job.
     func cancelJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> Job
 
+    /// Forgets a job.
     func deleteJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> DeleteJobResponse
 }
 

@@ -18,6 +18,7 @@ public struct ReferencePointsClient: Sendable {
         try await invoker.unary(ReferencePointsMethods.createReferencePoint, request: request, options: options)
     }
 
+    /// Lists the points that a question about changes of this disk may name.
     public func listReferencePoints(
         _ request: ListReferencePointsRequest,
         options: CallOptions = CallOptions()
@@ -25,6 +26,7 @@ public struct ReferencePointsClient: Sendable {
         try await invoker.unary(ReferencePointsMethods.listReferencePoints, request: request, options: options)
     }
 
+    /// Forgets a point.
     public func destroyReferencePoint(
         _ request: DestroyReferencePointRequest,
         options: CallOptions = CallOptions()

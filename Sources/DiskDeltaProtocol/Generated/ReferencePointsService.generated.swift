@@ -12,12 +12,14 @@ public enum ReferencePointsMethods {
         isServerStreaming: false
     )
 
+    /// Lists the points that a question about changes of this disk may name.
     public static let listReferencePoints = MethodDescriptor(
         service: service,
         method: "ListReferencePoints",
         isServerStreaming: false
     )
 
+    /// Forgets a point.
     public static let destroyReferencePoint = MethodDescriptor(
         service: service,
         method: "DestroyReferencePoint",
@@ -32,8 +34,10 @@ public protocol ReferencePointsService: Sendable {
     /// Seals the changes so far and names the point.
     func createReferencePoint(_ request: CreateReferencePointRequest, context: CallContext) async throws(CallError) -> ReferencePoint
 
+    /// Lists the points that a question about changes of this disk may name.
     func listReferencePoints(_ request: ListReferencePointsRequest, context: CallContext) async throws(CallError) -> ReferencePointList
 
+    /// Forgets a point.
     func destroyReferencePoint(_ request: DestroyReferencePointRequest, context: CallContext) async throws(CallError) -> DestroyReferencePointResponse
 }
 

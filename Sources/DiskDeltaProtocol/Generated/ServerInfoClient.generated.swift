@@ -10,6 +10,7 @@ public struct ServerInfoClient: Sendable {
         self.invoker = invoker
     }
 
+    /// Tells what the server is and may be asked.
     public func getServerInfo(
         _ request: GetServerInfoRequest,
         options: CallOptions = CallOptions()
@@ -17,7 +18,7 @@ public struct ServerInfoClient: Sendable {
         try await invoker.unary(ServerInfoMethods.getServerInfo, request: request, options: options)
     }
 
-    /// The services and messages as a serialized google.protobuf.FileDescriptorSet.
+    /// Gives the services and messages as a serialized google.protobuf.FileDescriptorSet.
     public func getFileDescriptorSet(
         _ request: GetFileDescriptorSetRequest,
         options: CallOptions = CallOptions()

@@ -5,13 +5,14 @@
 public enum ServerInfoMethods {
     public static let service = "diskdelta.v1.ServerInfo"
 
+    /// Tells what the server is and may be asked.
     public static let getServerInfo = MethodDescriptor(
         service: service,
         method: "GetServerInfo",
         isServerStreaming: false
     )
 
-    /// The services and messages as a serialized google.protobuf.FileDescriptorSet.
+    /// Gives the services and messages as a serialized google.protobuf.FileDescriptorSet.
     public static let getFileDescriptorSet = MethodDescriptor(
         service: service,
         method: "GetFileDescriptorSet",
@@ -23,9 +24,10 @@ public enum ServerInfoMethods {
 
 /// What a server implements of `diskdelta.v1.ServerInfo`. A method that it leaves out is refused by name.
 public protocol ServerInfoService: Sendable {
+    /// Tells what the server is and may be asked.
     func getServerInfo(_ request: GetServerInfoRequest, context: CallContext) async throws(CallError) -> GetServerInfoResponse
 
-    /// The services and messages as a serialized google.protobuf.FileDescriptorSet.
+    /// Gives the services and messages as a serialized google.protobuf.FileDescriptorSet.
     func getFileDescriptorSet(_ request: GetFileDescriptorSetRequest, context: CallContext) async throws(CallError) -> GetFileDescriptorSetResponse
 }
 

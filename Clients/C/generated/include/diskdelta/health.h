@@ -39,6 +39,8 @@ struct diskdelta_health_check_response {
 DISKDELTA_API void diskdelta_health_check_response_free(diskdelta_health_check_response *answer);
 
 /*
+ * Tells the state now.
+ *
  * 0 with an answer to free with diskdelta_health_check_response_free(), or -1: then
  * diskdelta_client_error() says why.
  */

@@ -102,6 +102,8 @@ DISKDELTA_API int diskdelta_jobs_start_get_virtual_disk_changes(
     const diskdelta_call_options *options, diskdelta_job **response);
 
 /*
+ * Describes a job.
+ *
  * 0 with an answer to free with diskdelta_job_free(), or -1: then
  * diskdelta_client_error() says why.
  */
@@ -110,6 +112,8 @@ DISKDELTA_API int diskdelta_jobs_get_job(
     diskdelta_job **response);
 
 /*
+ * Lists the jobs that the server knows.
+ *
  * 0 with an answer to free with diskdelta_job_list_free(), or -1: then
  * diskdelta_client_error() says why.
  */
@@ -147,6 +151,8 @@ DISKDELTA_API int diskdelta_jobs_get_job_results_next(
     diskdelta_stream *stream, const diskdelta_range_answer **response);
 
 /*
+ * Stops a job.
+ *
  * 0 with an answer to free with diskdelta_job_free(), or -1: then
  * diskdelta_client_error() says why.
  */
@@ -155,6 +161,8 @@ DISKDELTA_API int diskdelta_jobs_cancel_job(
     diskdelta_job **response);
 
 /*
+ * Forgets a job.
+ *
  * 0 with an answer to free with diskdelta_delete_job_response_free(), or -1: then
  * diskdelta_client_error() says why.
  */

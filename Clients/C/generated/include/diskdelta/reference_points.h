@@ -79,6 +79,8 @@ DISKDELTA_API int diskdelta_reference_points_create_reference_point(
     const diskdelta_call_options *options, diskdelta_reference_point **response);
 
 /*
+ * Lists the points that a question about changes of this disk may name.
+ *
  * 0 with an answer to free with diskdelta_reference_point_list_free(), or -1: then
  * diskdelta_client_error() says why.
  */
@@ -87,6 +89,8 @@ DISKDELTA_API int diskdelta_reference_points_list_reference_points(
     const diskdelta_call_options *options, diskdelta_reference_point_list **response);
 
 /*
+ * Forgets a point.
+ *
  * 0 with an answer to free with diskdelta_destroy_reference_point_response_free(), or -1: then
  * diskdelta_client_error() says why.
  */

@@ -64,6 +64,8 @@ struct diskdelta_get_file_descriptor_set_response {
 DISKDELTA_API void diskdelta_get_file_descriptor_set_response_free(diskdelta_get_file_descriptor_set_response *answer);
 
 /*
+ * Tells what the server is and may be asked.
+ *
  * 0 with an answer to free with diskdelta_get_server_info_response_free(), or -1: then
  * diskdelta_client_error() says why.
  */
@@ -72,7 +74,7 @@ DISKDELTA_API int diskdelta_server_info_get_server_info(
     diskdelta_get_server_info_response **response);
 
 /*
- * The services and messages as a serialized google.protobuf.FileDescriptorSet.
+ * Gives the services and messages as a serialized google.protobuf.FileDescriptorSet.
  *
  * 0 with an answer to free with diskdelta_get_file_descriptor_set_response_free(), or -1: then
  * diskdelta_client_error() says why.
