@@ -44,11 +44,14 @@ public final class RangeCursor {
 
     /// The next batch, or nil when the whole window is answered for.
     ///
-    /// A batch may have no range: it then only tells that the walk has come further.
+    /// A batch may have no range: it then only tells that the walk has come further. One that comes no further at all, because
+    /// a range goes on and on, has none either.
     ///
+    /// - Parameter isDue: asked after each stripe of the disk whether the batch is wanted now, as it is. A batch may be smaller
+    ///   for that, and the ranges of all batches together are the same.
     /// - Throws: an error of an image that could not be read; `epochChanged` where a file of the chain changed since it was
     ///   opened. What was given before stays right for the epoch of the plan.
-    public func next() throws(QueryError) -> RangeBatch? {
+    public func next(until isDue: () -> Bool = { false }) throws(QueryError) -> RangeBatch? {
         guard !isFinished else { return nil }
         var stripes = 0
         var dryStripes = 0
@@ -58,6 +61,7 @@ public final class RangeCursor {
             stripes += 1
             dryStripes = ranges.batches.rangesEnd == before ? dryStripes + 1 : 0
             if dryStripes >= limits.dryStripes, ranges.batches.hasRanges { break }
+            if isDue() { break }
         }
         // What was read belongs to the plan's epoch only if the files are still those that were opened.
         try checkFiles()

@@ -8,9 +8,15 @@ public import DiskImages
 /// process and is answered as a client would be.
 public struct DiskService: Sendable {
     let files: any ImageFiles
+    private let heartbeat: Heartbeat
 
     public init(files: any ImageFiles) {
+        self.init(files: files, heartbeat: Heartbeat())
+    }
+
+    init(files: any ImageFiles, heartbeat: Heartbeat) {
         self.files = files
+        self.heartbeat = heartbeat
     }
 
     func openChain(_ name: String) throws(CallError) -> DiskChain {
@@ -31,7 +37,8 @@ public struct DiskService: Sendable {
             return RangeAnswerStream(
                 try Plan(question, about: chain),
                 disk: path,
-                maximumMessage: context.maximumMessage
+                maximumMessage: context.maximumMessage,
+                heartbeat: heartbeat
             )
         } catch {
             throw CallError(error, resumeOffset: question.offset)

@@ -75,7 +75,11 @@ struct RangeCursorTests {
                 stripes: Int.random(in: 1...100, using: &generator),
                 dryStripes: Int.random(in: 1...20, using: &generator)
             )
-            let (reader, totals) = try read(plan, limits: limits)
+            // Some answers are asked for their batch now and then, at random.
+            let impatience = Double.random(in: -1...0.5, using: &generator)
+            let (reader, totals) = try read(plan, limits: limits) {
+                Double.random(in: 0..<1, using: &generator) < impatience
+            }
             let expected = AnswerModel.ranges(
                 kinds,
                 sector: disk.sector,
@@ -195,10 +199,14 @@ struct RangeCursorTests {
         #expect(try read(tail, limits: BatchLimits()).1.dataBytes == 488)
     }
 
-    private func read(_ plan: Plan, limits: BatchLimits) throws -> (BatchReader, RangeTotals) {
+    private func read(
+        _ plan: Plan,
+        limits: BatchLimits,
+        until isDue: () -> Bool = { false }
+    ) throws -> (BatchReader, RangeTotals) {
         let cursor = RangeCursor(plan, limits: limits)
         var reader = BatchReader(plan)
-        while let batch = try cursor.next() {
+        while let batch = try cursor.next(until: isDue) {
             reader.read(batch)
             #expect(reader.position == cursor.processedEnd)
         }

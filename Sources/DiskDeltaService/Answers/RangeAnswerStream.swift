@@ -7,11 +7,13 @@ final class RangeAnswerStream: ResponseStream {
     private let plan: Plan
     private let disk: String
     private let cursor: RangeCursor
+    private let heartbeat: Heartbeat
     private var headerIsGiven = false
 
-    init(_ plan: Plan, disk: String, maximumMessage: Int) {
+    init(_ plan: Plan, disk: String, maximumMessage: Int, heartbeat: Heartbeat) {
         self.plan = plan
         self.disk = disk
+        self.heartbeat = heartbeat
         cursor = RangeCursor(plan, maximumMessage: maximumMessage)
     }
 
@@ -25,9 +27,10 @@ final class RangeAnswerStream: ResponseStream {
             guard !Task.isCancelled else {
                 throw CallError(.cancelled, "The call was cancelled", resumeOffset: cursor.processedEnd)
             }
+            let start = heartbeat.now()
             let batch: RangeBatch?
             do throws(QueryError) {
-                batch = try cursor.next()
+                batch = try cursor.next(until: { heartbeat.isDue(since: start) })
             } catch {
                 throw CallError(error, resumeOffset: before)
             }
