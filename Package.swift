@@ -28,7 +28,10 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let tls = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let tls: [Target.Dependency] = [
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    .product(name: "NIOTLS", package: "swift-nio"),
+]
 let http = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let metrics: [Target.Dependency] = [
@@ -69,7 +72,7 @@ let package = Package(
 
         // The wire.
         room("DiskDeltaProtocol", dependencies: ["CDiskDeltaProto", "ByteReading"]),
-        room("DiskDeltaTransport", dependencies: ["DiskDeltaProtocol", collections, logging, tls] + nio),
+        room("DiskDeltaTransport", dependencies: ["DiskDeltaProtocol", collections, logging] + tls + nio),
 
         // The disks.
         room("DiskImages", dependencies: ["ByteReading"]),
@@ -80,8 +83,8 @@ let package = Package(
         room(
             "DiskDeltaServer",
             dependencies: [
-                "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging, crypto, tls, http,
-            ] + metrics + nio
+                "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging, crypto, http,
+            ] + tls + metrics + nio
         ),
         room(
             "DiskDeltaClient",
@@ -116,9 +119,9 @@ let package = Package(
         tests(
             "DiskDeltaTransportTests",
             dependencies: [
-                "DiskDeltaTransport", "DiskDeltaProtocol", "ByteReading", "TestSupport", logging, tls,
+                "DiskDeltaTransport", "DiskDeltaProtocol", "ByteReading", "TestSupport", logging,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
-            ] + nio
+            ] + tls + nio
         ),
         tests("DiskImagesTests", dependencies: ["DiskImages", "ByteReading", "TestSupport"]),
         tests("ChangeQueryTests", dependencies: ["ChangeQuery", "DiskImages", "TestSupport"]),
@@ -132,8 +135,8 @@ let package = Package(
             "DiskDeltaServerTests",
             dependencies: [
                 "DiskDeltaServer", "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaClient", "DiskDeltaProtocol",
-                "DiskImages", "TestSupport", logging, tls, http,
-            ] + metrics + nio
+                "DiskImages", "TestSupport", logging, crypto, http,
+            ] + tls + metrics + nio
         ),
         tests(
             "DiskDeltaClientTests",

@@ -8,7 +8,7 @@ public protocol ResponseStream<Response>: AnyObject {
     /// The next message, or nil when the answer is complete.
     func next() async throws(CallError) -> Response?
 
-    /// The sum of the answer. It is asked for once, after `next()` returned nil, and travels in the END frame.
+    /// The sum of the answer. After `next()` returned nil it travels in the END frame; before, it is what there is so far.
     var totals: AnswerTotals? { get }
 
     /// The end of the window, for an answer about ranges. It is asked for together with `totals`.

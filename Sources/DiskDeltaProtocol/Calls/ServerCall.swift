@@ -16,6 +16,9 @@ public final class ServerCall {
         try await stream.next()
     }
 
+    /// How many ranges were found, of an answer about ranges; at any time.
+    public var rangesSoFar: UInt64 { stream.totals?.ranges ?? 0 }
+
     /// What goes with status OK, once `next()` has returned nil.
     public var details: StatusDetails {
         StatusDetails(success: stream.totals, resumeOffset: stream.resumeOffset)

@@ -16,6 +16,11 @@ public struct ServiceRouter: Sendable {
         entries.values.map(\.method).sorted { $0.path < $1.path }
     }
 
+    /// The method that a path names; nil where none of that name is registered.
+    public func method(_ path: String) -> MethodDescriptor? {
+        entries[path]?.method
+    }
+
     /// Finds a method and reads its request, which is not needed afterwards. Nothing of the service runs yet.
     ///
     /// Throws UNIMPLEMENTED where no method has the path; INTERNAL, or RESOURCE_EXHAUSTED, where the request cannot be

@@ -10,15 +10,18 @@ struct CallTask: Sendable {
     let maximumMessage: Int
 
     func run() async {
+        var call: ServerCall?
         do throws(CallError) {
-            stream.finish(.success(try await answer()))
+            let opened = try await accepted.open(context)
+            call = opened
+            let details = try await carry(opened)
+            stream.finish(.success(details), ranges: details.totals?.ranges ?? 0)
         } catch {
-            stream.finish(.failure(error))
+            stream.finish(.failure(error), ranges: call?.rangesSoFar ?? 0)
         }
     }
 
-    private func answer() async throws(CallError) -> StatusDetails {
-        let call = try await accepted.open(context)
+    private func carry(_ call: ServerCall) async throws(CallError) -> StatusDetails {
         var mayGoOn = await stream.waitForCredit()
         while mayGoOn {
             guard let message = try await call.next() else { return call.details }

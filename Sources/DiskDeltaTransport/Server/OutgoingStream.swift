@@ -24,8 +24,8 @@ struct OutgoingStream: Sendable {
         }
     }
 
-    /// The handler has returned, with this outcome.
-    func finish(_ outcome: Result<StatusDetails, CallError>) {
-        eventLoop.execute { handler.value.handlerReturned(stream, outcome) }
+    /// The handler has returned, with this outcome, and has found so many ranges.
+    func finish(_ outcome: Result<StatusDetails, CallError>, ranges: UInt64) {
+        eventLoop.execute { handler.value.handlerReturned(stream, outcome, ranges: ranges) }
     }
 }

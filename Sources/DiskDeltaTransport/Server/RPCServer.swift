@@ -2,6 +2,7 @@ public import DiskDeltaProtocol
 public import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import NIOSSL
 internal import Synchronization
 
 /// Listens, and answers calls by the services of a router.
@@ -75,6 +76,7 @@ public final class RPCServer: Sendable {
                         logger: logger
                     )
                     try? channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+                    try addTLS(to: channel, before: handler, configuration, logger)
                     try channel.pipeline.syncOperations.addHandler(handler)
                     let connection = Connection(
                         channel: channel,
@@ -127,6 +129,21 @@ public final class RPCServer: Sendable {
         }
         for connection in open { try? await connection.channel.closeFuture.get() }
         cut.cancel()
+    }
+
+    /// Protects a connection over TCP, where the server does.
+    private static func addTLS(
+        to channel: any Channel,
+        before handler: ServerConnectionHandler,
+        _ configuration: ServerConfiguration,
+        _ logger: Logger
+    ) throws {
+        guard let tls = configuration.tls, channel.localAddress?.protocol != .unix else { return }
+        let protection = tls.current()
+        try channel.pipeline.syncOperations.addHandlers(
+            NIOSSLServerHandler(context: protection.context),
+            TLSGate(handler, trust: protection.trust, observer: configuration.observer, logger: logger)
+        )
     }
 
     private static func register(

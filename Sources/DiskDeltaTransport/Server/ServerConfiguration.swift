@@ -17,5 +17,11 @@ public struct ServerConfiguration: Sendable {
     /// Told what becomes of connections.
     public var observer: (any ServerObserver)?
 
+    /// What sees each call as a whole. They begin in this order and end in the opposite one.
+    public var interceptors: [any ServerInterceptor] = []
+
+    /// How connections over TCP are protected; nil leaves them in plaintext. Unix sockets are always plain.
+    public var tls: ServerTLS?
+
     public init() {}
 }

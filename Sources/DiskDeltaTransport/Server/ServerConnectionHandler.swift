@@ -8,6 +8,8 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private struct Call {
+        /// The call as the interceptors see it.
+        var intercepted: InterceptedCall
         var task: Task<Void, Never>?
         /// The task, while it waits for credit.
         var waiting: CheckedContinuation<Bool, Never>?
@@ -20,6 +22,8 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     private var logger: Logger
 
     private var connection: ServerConnection
+    /// Who is at the other end. Over TLS it is known when the handshake is over, before anything of the protocol arrives.
+    var caller = Caller(peer: "", isLocal: false)
     private var input = InputBuffer()
     private var calls: [StreamID: Call] = [:]
     private var context: ChannelHandlerContext?
@@ -39,7 +43,8 @@ final class ServerConnectionHandler: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if let peer = Endpoint(context.remoteAddress) { logger[metadataKey: "peer"] = "\(peer)" }
+        caller = Caller(plain: context.channel)
+        logger[metadataKey: "peer"] = "\(caller.peer)"
         logger.debug("a client has connected")
         let this = NIOLoopBound(self, eventLoop: context.eventLoop)
         handshakeTimer = context.eventLoop.scheduleTask(in: TimeAmount(configuration.handshakeTimeout)) {
@@ -108,26 +113,39 @@ final class ServerConnectionHandler: ChannelInboundHandler {
 
     private func start(_ stream: StreamID, _ open: OpenPayload, _ timeout: Duration?, _ piece: ByteBuffer) {
         guard let context else { return }
-        calls[stream] = Call()
-        let accepted = piece.withUnsafeReadableBytes { bytes in
-            let request = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(open.byteCount))
-            return Result { () throws(CallError) in try router.accept(path: open.path, request: request) }
+        var call = InterceptedCall(
+            path: open.path,
+            method: router.method(open.path),
+            context: CallContext(
+                caller: caller,
+                metadata: open.metadata,
+                deadline: timeout.map { ContinuousClock.now + $0 },
+                maximumMessage: connection.maximumMessage
+            ),
+            interceptors: configuration.interceptors,
+            at: .now
+        )
+        // Whoever may not call is not worth reading a request of.
+        let accepted = Result { () throws(CallError) in
+            try call.begin()
+            return try piece.withUnsafeReadableBytes { bytes throws(CallError) in
+                let request = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(open.byteCount))
+                return try router.accept(path: open.path, request: request)
+            }
         }
+        calls[stream] = Call(intercepted: call)
         let this = NIOLoopBound(self, eventLoop: context.eventLoop)
         switch accepted {
         case .failure(let error):
-            handlerReturned(stream, .failure(error))
+            handlerReturned(stream, .failure(error), ranges: 0)
         case .success(let accepted):
-            let call = CallTask(
+            let task = CallTask(
                 accepted: accepted,
-                context: CallContext(
-                    deadline: timeout.map { ContinuousClock.now + $0 },
-                    maximumMessage: connection.maximumMessage
-                ),
+                context: call.context,
                 stream: OutgoingStream(stream: stream, eventLoop: context.eventLoop, handler: this),
                 maximumMessage: connection.maximumMessage
             )
-            calls[stream]?.task = Task(executorPreference: executor) { await call.run() }
+            calls[stream]?.task = Task(executorPreference: executor) { await task.run() }
             calls[stream]?.deadline = timeout.map { timeout in
                 context.eventLoop.scheduleTask(in: TimeAmount(timeout)) { this.value.timeIsUp(stream, open.path) }
             }
@@ -173,14 +191,17 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     /// The task of a call has made a message.
     func send(_ message: ByteBuffer, on stream: StreamID) {
         guard let header = connection.sendMessage(on: stream, length: message.readableBytes) else { return }
+        calls[stream]?.intercepted.sent(bytes: message.readableBytes, at: .now)
         write(OutgoingFrames.bare(header))
         write(message)
     }
 
     /// The task of a call is over; only now its place is free (P-23).
-    func handlerReturned(_ stream: StreamID, _ outcome: Result<StatusDetails, CallError>) {
-        calls.removeValue(forKey: stream)?.deadline?.cancel()
+    func handlerReturned(_ stream: StreamID, _ outcome: Result<StatusDetails, CallError>, ranges: UInt64) {
+        calls[stream]?.deadline?.cancel()
         if connection.end(stream) { writeEnd(stream, outcome) }
+        calls[stream]?.intercepted.end(outcome.error, ranges: ranges, at: .now)
+        calls[stream] = nil
         connection.handlerReturned(stream)
         resumeReady()
         closeIfDrained()
@@ -217,6 +238,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     }
 
     private func writeEnd(_ stream: StreamID, _ outcome: Result<StatusDetails, CallError>) {
+        calls[stream]?.intercepted.tell(outcome.error)
         switch outcome {
         case .success(let details):
             write(OutgoingFrames.end(stream, status: 0, EndPayload(details: (try? details.encode()) ?? [])))
@@ -264,5 +286,11 @@ final class ServerConnectionHandler: ChannelInboundHandler {
             this.value.isFlushScheduled = false
             this.value.context?.flush()
         }
+    }
+}
+
+extension Result where Failure == CallError {
+    fileprivate var error: CallError? {
+        if case .failure(let error) = self { error } else { nil }
     }
 }

@@ -1,0 +1,29 @@
+public import NIOSSL
+
+/// How an ``RPCServer`` protects its connections over TCP.
+///
+/// It is asked at the beginning of each connection, so that certificates can be exchanged while the server runs.
+public struct ServerTLS: Sendable {
+    /// What one connection is protected by.
+    public struct Protection: Sendable {
+        /// Certificate, key, trust and versions. It must offer ``ServerTLS/applicationProtocol`` and no other protocol.
+        public var context: NIOSSLContext
+        /// Tells states of trust apart: see ``PeerCertificate/trust``.
+        public var trust: UInt64
+
+        public init(context: NIOSSLContext, trust: UInt64) {
+            self.context = context
+            self.trust = trust
+        }
+    }
+
+    /// What both sides must agree upon by ALPN (P-1).
+    public static let applicationProtocol = "diskdelta/1"
+
+    let current: @Sendable () -> Protection
+
+    /// - Parameter current: what protects a connection that begins now. It must not block.
+    public init(current: @escaping @Sendable () -> Protection) {
+        self.current = current
+    }
+}
