@@ -16,6 +16,11 @@ public struct CallError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The first byte of the disk that was not answered for; nil where the call is not about ranges.
     public var resumeOffset: UInt64?
 
+    /// Whether the server provably did not begin the call, so that it can be made again without harm, whatever its method
+    /// (P-93): it was never sent, the server left before it took it up, or the server refused to (RESOURCE_LIMIT). False where
+    /// that is not known. Nobody but the carrier of a call says so; it does not travel.
+    public var isUnbegun = false
+
     /// An error whose status and detail code are those of its reason.
     public init(_ reason: Reason, _ message: String, resumeOffset: UInt64? = nil) {
         self.init(
@@ -33,6 +38,13 @@ public struct CallError: Error, Hashable, Sendable, CustomStringConvertible {
         self.message = message
         self.detailCode = detailCode
         self.resumeOffset = resumeOffset
+    }
+
+    /// The same error, of a call that the server provably did not begin.
+    public var unbegun: CallError {
+        var error = self
+        error.isUnbegun = true
+        return error
     }
 
     public var description: String {

@@ -25,13 +25,3 @@ public protocol OutstandingCall: AnyObject, Sendable {
     /// Ends the call if it has not ended. A `next` that waits throws CANCELLED.
     func cancel()
 }
-
-/// What a caller may say about one call.
-public struct CallOptions: Hashable, Sendable {
-    /// The time the call may take, counted from its start; nil means no limit.
-    public var timeout: Duration?
-
-    public init(timeout: Duration? = nil) {
-        self.timeout = timeout
-    }
-}

@@ -1,7 +1,6 @@
 internal import DiskDeltaProtocol
 internal import Logging
 internal import NIOCore
-internal import Synchronization
 
 /// Drives a ``ClientConnection`` by a channel. All of it happens on the channel's event loop.
 final class ClientConnectionHandler: ChannelInboundHandler {
@@ -84,7 +83,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        failure = failure ?? unavailable("the connection to \(server) broke: \(error)")
+        failure = failure ?? error as? CallError ?? unavailable("the connection to \(server) broke: \(error)")
         context.close(promise: nil)
     }
 
@@ -148,7 +147,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
 
     private func cancelled(_ stream: StreamID, _ reason: UInt32) -> CallError {
         guard reason != FrameHeader.refused else {
-            return CallError(.resourceLimit, "\(server) has too many calls on this connection; nothing of it was done")
+            return CallError(.resourceLimit, "\(server) has too many calls; nothing of this one was done").unbegun
         }
         let status = Status(rawValue: Int32(truncatingIfNeeded: reason))
         return failure(
@@ -172,9 +171,9 @@ final class ClientConnectionHandler: ChannelInboundHandler {
 
     private func serverLeaves(_ goAway: GoAwayPayload, _ notTakenUp: [StreamID], _ failed: [StreamID]) {
         let why = goAway.text.isEmpty ? goAway.code.name : goAway.text
-        openness.end()
+        openness.end(isOrderly: goAway.code == .noError)
         for stream in notTakenUp {
-            finish(stream, .failure(unavailable("\(server) did not take up the call: \(why)")))
+            finish(stream, .failure(unavailable("\(server) did not take up the call: \(why)").unbegun))
         }
         for stream in failed { finish(stream, .failure(unavailable("\(server) gave up the connection: \(why)"))) }
         failure = unavailable("\(server) is leaving: \(why)")
@@ -205,7 +204,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     /// Opens a call with the payload of its OPEN.
     func open(_ payload: ByteBuffer, timeout: Duration?) -> Result<(StreamID, ClientInbox), CallError> {
         guard let context, !isClosing else {
-            return .failure(failure ?? unavailable("the connection to \(server) is closed"))
+            return .failure((failure ?? unavailable("the connection to \(server) is closed")).unbegun)
         }
         let header: FrameHeader
         do throws(OpenRefusal) {
@@ -255,7 +254,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     }
 
     private func endEverything(_ error: CallError) {
-        openness.end()
+        openness.end(isOrderly: false)
         handshakeTimer?.cancel()
         ready.fail(error)
         connection.close()
@@ -264,9 +263,10 @@ final class ClientConnectionHandler: ChannelInboundHandler {
 
     private func refusal(_ refusal: OpenRefusal) -> CallError {
         switch refusal {
-        case .closed: failure ?? unavailable("the connection to \(server) is closed")
+        case .closed: (failure ?? unavailable("the connection to \(server) is closed")).unbegun
         case .streamLimit(let limit):
             CallError(.resourceLimit, "\(limit) calls are open on this connection to \(server); no more are allowed")
+                .unbegun
         case .requestTooLong(let maximum):
             CallError(.resourceLimit, "the request is longer than the \(maximum) bytes that \(server) accepts")
         }
@@ -312,16 +312,5 @@ final class ClientConnectionHandler: ChannelInboundHandler {
             this.value.isFlushScheduled = false
             this.value.context?.flush()
         }
-    }
-}
-
-/// Whether a connection takes calls. It ends once.
-final class Openness: Sendable {
-    private let flag = Atomic(true)
-
-    var isOpen: Bool { flag.load(ordering: .relaxed) }
-
-    func end() {
-        flag.store(false, ordering: .relaxed)
     }
 }

@@ -15,17 +15,21 @@ public final class RPCConnection: CallInvoker {
     private let handler: NIOLoopBound<ClientConnectionHandler>
 
     private let openness: Openness
+    /// Whether nobody else can read what is sent: TLS, or this machine alone (P-82).
+    private let isConfidential: Bool
 
     private init(
         _ endpoint: Endpoint,
         _ channel: any Channel,
         _ handler: NIOLoopBound<ClientConnectionHandler>,
-        _ openness: Openness
+        _ openness: Openness,
+        isConfidential: Bool
     ) {
         self.endpoint = endpoint
         self.channel = channel
         self.handler = handler
         self.openness = openness
+        self.isConfidential = isConfidential
     }
 
     deinit {
@@ -39,21 +43,46 @@ public final class RPCConnection: CallInvoker {
 
     /// Connects, and waits until the server has answered.
     ///
-    /// Throws SERVER_UNAVAILABLE where nobody answers in time, and ANSWER_INVALID where it is no DiskDelta server.
+    /// Throws SERVER_UNAVAILABLE where nobody answers in time or the server is not the one that TLS asks for, ANSWER_INVALID
+    /// where it is no DiskDelta server, INVALID_PARAMETER where the settings or the files of TLS cannot be used, and
+    /// CANCELLED, at once, where the task is cancelled.
     /// - Parameters:
     ///   - settings: What the server is told. It bounds the memory that answers take while they are not read.
-    ///   - connectTimeout: How long connecting may take; the handshake after it has five seconds.
+    ///   - connectTimeout: How long connecting may take, the look-up of the name included; the handshakes of TLS and of the
+    ///     protocol after it have five seconds each.
+    ///   - tls: How the connection is protected; nil means not at all.
     public static func connect(
         to endpoint: Endpoint,
         settings: ClientSettings = .default,
         connectTimeout: Duration = .seconds(10),
+        tls: TLSOptions? = nil,
         logger: Logger = Logger(label: "diskdelta.client")
+    ) async throws(CallError) -> RPCConnection {
+        var protection: ClientTLS?
+        if let tls { protection = try ClientTLS(tls, to: endpoint) }
+        return try await connect(
+            to: endpoint,
+            settings: settings,
+            connectTimeout: connectTimeout,
+            protection: protection,
+            logger: logger
+        )
+    }
+
+    static func connect(
+        to endpoint: Endpoint,
+        settings: ClientSettings,
+        connectTimeout: Duration,
+        protection: ClientTLS?,
+        logger: Logger
     ) async throws(CallError) -> RPCConnection {
         do {
             try settings.validate()
         } catch {
             throw CallError(.invalidParameter, "the settings of the connection are not allowed: \(error)")
         }
+        let handshakeTimeout = Duration.seconds(5)
+        let openness = Openness()
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(TimeAmount(connectTimeout))
             .channelOption(
@@ -63,38 +92,53 @@ public final class RPCConnection: CallInvoker {
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try? channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+                    let pipeline = channel.pipeline.syncOperations
+                    try protection?.install(in: pipeline, handshakeTimeout: handshakeTimeout)
                     let handler = ClientConnectionHandler(
                         settings: settings,
-                        handshakeTimeout: .seconds(5),
+                        handshakeTimeout: handshakeTimeout,
                         server: endpoint,
                         logger: logger,
-                        openness: Openness(),
+                        openness: openness,
                         eventLoop: channel.eventLoop
                     )
-                    try channel.pipeline.syncOperations.addHandler(handler)
+                    try pipeline.addHandler(handler)
                 }
             }
         do {
             let channel =
                 switch endpoint {
-                case .tcp(let host, let port): try await bootstrap.connect(host: host, port: port).get()
-                case .unix(let path): try await bootstrap.connect(unixDomainSocketPath: path).get()
+                case .tcp(let host, let port): try await bootstrap.connect(host: host, port: port).unlessCancelled()
+                case .unix(let path): try await bootstrap.connect(unixDomainSocketPath: path).unlessCancelled()
                 }
-            let handler = try await channel.eventLoop.submit {
-                NIOLoopBound(
-                    try channel.pipeline.syncOperations.handler(type: ClientConnectionHandler.self),
-                    eventLoop: channel.eventLoop
+            return try await withTaskCancellationHandler {
+                let handler = try await channel.eventLoop.submit {
+                    NIOLoopBound(
+                        try channel.pipeline.syncOperations.handler(type: ClientConnectionHandler.self),
+                        eventLoop: channel.eventLoop
+                    )
+                }.get()
+                try await channel.eventLoop.flatSubmit { handler.value.ready.futureResult }.get()
+                let isLocal = Endpoint(channel.remoteAddress)?.isLocal ?? endpoint.isLocal
+                return RPCConnection(
+                    endpoint,
+                    channel,
+                    handler,
+                    openness,
+                    isConfidential: protection != nil || isLocal
                 )
-            }.get()
-            try await channel.eventLoop.flatSubmit { handler.value.ready.futureResult }.get()
-            let openness = try await channel.eventLoop.submit { handler.value.openness }.get()
-            return RPCConnection(endpoint, channel, handler, openness)
-        } catch is ChannelPipelineError {
-            // The handler left the channel when that closed.
-            throw CallError(.serverUnavailable, "\(endpoint) closed the connection at once")
+            } onCancel: {
+                channel.close(promise: nil)
+            }
         } catch {
-            throw error as? CallError
-                ?? CallError(.serverUnavailable, "cannot connect to \(endpoint): \(FailureText.of(error))")
+            if Task.isCancelled { throw CallError(.cancelled, "connecting to \(endpoint) was cancelled") }
+            switch error {
+            // The handler left the channel when that closed.
+            case is ChannelPipelineError:
+                throw CallError(.serverUnavailable, "\(endpoint) closed the connection at once")
+            case let error as CallError: throw error
+            default: throw CallError(.serverUnavailable, "cannot connect to \(endpoint): \(FailureText.of(error))")
+            }
         }
     }
 
@@ -109,7 +153,13 @@ public final class RPCConnection: CallInvoker {
         if let timeout = options.timeout, timeout <= .zero {
             throw CallError(.deadline, "the time for \(method.path) was up before it began")
         }
-        guard let payload = OpenPayload(path: method.path) else {
+        guard isConfidential || options.metadata[TokenAuthentication.key] == nil else {
+            throw CallError(
+                .invalidParameter,
+                "a token is not sent to \(endpoint) without TLS: others could read it (P-82)"
+            )
+        }
+        guard let payload = OpenPayload(path: method.path, metadata: options.metadata) else {
             throw CallError(.invalidParameter, "'\(method.path)' is not SERVICE/METHOD")
         }
         let bytes: ByteBuffer

@@ -1,0 +1,74 @@
+internal import DiskDeltaProtocol
+internal import NIOCore
+internal import NIOSSL
+internal import NIOTLS
+
+/// Stands between TLS and the handler of a connection, and lets that begin when the handshake has ended well and the
+/// protocol was agreed upon. Before that nothing is sent (P-81).
+///
+/// Errors of TLS pass it in words that a person can act on.
+final class ClientTLSGate: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let tls: NIOSSLClientHandler
+    private let words: TLSFailureText
+    private let timeout: Duration
+    private var timer: Scheduled<Void>?
+    private var isOpen = false
+    private var hasFailed = false
+
+    init(_ tls: NIOSSLClientHandler, words: TLSFailureText, timeout: Duration) {
+        self.tls = tls
+        self.words = words
+        self.timeout = timeout
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        // The connection's handler hears of it when the handshake is over.
+        let this = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
+            let (gate, context) = this.value
+            gate.fail(context, gate.words.timeout)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? TLSUserEvent, case .handshakeCompleted(let agreed) = event, !hasFailed else {
+            context.fireUserInboundEventTriggered(event)
+            return
+        }
+        timer?.cancel()
+        guard agreed == ClientTLS.applicationProtocol else {
+            fail(context, words.otherProtocol)
+            return
+        }
+        isOpen = true
+        context.fireChannelActive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        fail(context, words.text(of: error, duringHandshake: !isOpen, certificate: tls.peerCertificate))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        timer?.cancel()
+        if !isOpen, !hasFailed {
+            hasFailed = true
+            context.fireErrorCaught(words.closed)
+        }
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.cancel()
+    }
+
+    /// The first failure is the cause; what follows from it is not told.
+    private func fail(_ context: ChannelHandlerContext, _ error: CallError) {
+        guard !hasFailed else { return }
+        hasFailed = true
+        timer?.cancel()
+        context.fireErrorCaught(error)
+        context.close(promise: nil)
+    }
+}
