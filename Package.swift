@@ -114,6 +114,14 @@ let package = Package(
             swiftSettings: swiftSettings
         ),
 
+        // The Swift server and client as programs that Tests/Conformance/run speaks to.
+        .executableTarget(
+            name: "conformance-subject",
+            dependencies: ["DiskDeltaClient", "DiskDeltaTransport", "DiskDeltaProtocol", logging],
+            path: "Tests/Conformance/Subject",
+            swiftSettings: swiftSettings
+        ),
+
         tests("ByteReadingTests", dependencies: ["ByteReading"]),
         tests("DiskDeltaProtocolTests", dependencies: ["DiskDeltaProtocol", "ByteReading", "TestSupport"]),
         tests(

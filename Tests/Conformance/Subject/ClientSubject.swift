@@ -1,0 +1,149 @@
+internal import DiskDeltaClient
+internal import DiskDeltaProtocol
+internal import DiskDeltaTransport
+internal import Logging
+
+/// A client that does what the lines of its standard input say, one after the other, and answers each with one line.
+///
+///     connect ADDRESS                  connect ok | connect STATUS REASON
+///     open NAME changes [KEY=VALUE …]  open NAME ok                         asks about ranges; does not wait
+///     open NAME watch                  open NAME ok                         a stream of messages that are not looked into
+///     next NAME                        next NAME batch | next NAME message | the end
+///     all NAME                         reads to the end
+///     check                            check ok | check STATUS REASON       a call with one answer
+///     cancel NAME                      cancel NAME ok
+///     disconnect                       disconnect ok
+///
+/// The end of a call is told as `NAME complete COUNT` or `NAME STATUS REASON COUNT`, with what was handed out so far: the
+/// ranges as OFFSET+LENGTH+KIND, or the number of messages.
+struct ClientSubject {
+    /// A call under way.
+    private final class Call: @unchecked Sendable {
+        enum Kind {
+            case ranges(Task<RangeStream, any Error>)
+            case messages(Task<TypedCall<HealthCheckResponse>, any Error>)
+        }
+
+        let kind: Kind
+        var batches: RangeStream.Iterator?
+        var ranges: [ChangedRange] = []
+        var messages = 0
+
+        init(_ kind: Kind) {
+            self.kind = kind
+        }
+
+        var handedOut: String {
+            switch kind {
+            case .messages: return "\(messages)"
+            case .ranges:
+                let texts = ranges.map { "\($0.offset)+\($0.length)+\($0.kind == .zero ? "zero" : "data")" }
+                return texts.isEmpty ? "-" : texts.joined(separator: ",")
+            }
+        }
+    }
+
+    private var settings = ClientSettings.default
+    private var connection: RPCConnection?
+    private var calls: [String: Call] = [:]
+
+    static func run(_ options: Options) async {
+        var subject = ClientSubject()
+        if let value = options.number("max_frame") { subject.settings.maximumFrame = value }
+        if let value = options.number("stream_credit") { subject.settings.streamCredit = value }
+        if let value = options.number("connection_credit") { subject.settings.connectionCredit = value }
+        while let line = readLine() {
+            let words = line.split(separator: " ").map(String.init)
+            say(await subject.answer(words))
+        }
+    }
+
+    private mutating func answer(_ words: [String]) async -> String {
+        let name = words.count > 1 ? words[1] : ""
+        switch words.first {
+        case "connect":
+            calls = [:]
+            do {
+                connection = try await RPCConnection.connect(
+                    to: try Endpoint(name),
+                    settings: settings,
+                    logger: Logger(label: "subject") { _ in SwiftLogNoOpLogHandler() }
+                )
+                return "connect ok"
+            } catch {
+                return "connect \(Self.text(error))"
+            }
+        case "open":
+            guard let connection, words.count > 2 else { return "not connected" }
+            calls[name] = Self.open(DiskDeltaClient(connection), words[2], Options(words.dropFirst(3)))
+            return "open \(name) ok"
+        case "next", "all":
+            guard let call = calls[name] else { return "no call \(name)" }
+            return "\(words[0]) \(name) \(await Self.read(call, toTheEnd: words[0] == "all"))"
+        case "check":
+            guard let connection else { return "not connected" }
+            do {
+                _ = try await DiskDeltaClient(connection).health.check(HealthCheckRequest())
+                return "check ok"
+            } catch {
+                return "check \(Self.text(error))"
+            }
+        case "cancel":
+            switch calls.removeValue(forKey: name)?.kind {
+            case .ranges(let task): (try? await task.value)?.cancel()
+            case .messages(let task): (try? await task.value)?.cancel()
+            case nil: break
+            }
+            return "cancel \(name) ok"
+        case "disconnect":
+            await connection?.close()
+            connection = nil
+            return "disconnect ok"
+        default:
+            return "not understood"
+        }
+    }
+
+    private static func open(_ client: DiskDeltaClient, _ kind: String, _ options: Options) -> Call {
+        let callOptions = CallOptions(timeout: options.time("timeout"))
+        if kind == "watch" {
+            return Call(.messages(Task { try await client.health.watch(HealthCheckRequest(), options: callOptions) }))
+        }
+        let request = GetVirtualDiskChangesRequest(
+            path: "disk",
+            limitID: "b",
+            byteOffset: options["offset"].flatMap { UInt64($0) } ?? 0,
+            byteLength: options["length"].flatMap { UInt64($0) }
+        )
+        return Call(.ranges(Task { try await client.changes(request, options: callOptions) }))
+    }
+
+    private static func read(_ call: Call, toTheEnd: Bool) async -> String {
+        do {
+            switch call.kind {
+            case .ranges(let task):
+                let stream = try await task.value
+                var batches = call.batches ?? stream.makeAsyncIterator()
+                defer { call.batches = batches }
+                while let batch = try await batches.next() {
+                    call.ranges += batch.ranges
+                    if !toTheEnd { return "batch" }
+                }
+            case .messages(let task):
+                let messages = try await task.value
+                while try await messages.next() != nil {
+                    call.messages += 1
+                    if !toTheEnd { return "message" }
+                }
+            }
+            return "complete \(call.handedOut)"
+        } catch {
+            return "\(text(error)) \(call.handedOut)"
+        }
+    }
+
+    private static func text(_ error: any Error) -> String {
+        guard let error = error as? CallError else { return "\(error)" }
+        return "\(error.status.rawValue) \(error.reason.name)"
+    }
+}
