@@ -103,6 +103,14 @@ class Peer:
                 end = "the connection ended" if self.has_ended else "nothing more came"
                 raise Failure(f"{end} where a frame of stream {stream} was expected; there is {self._unexpected()}")
 
+    def forget_streams(self):
+        """What has come of streams needs no longer be expected."""
+        while self._take_frame():
+            pass
+        for stream in list(self.waiting):
+            if stream:
+                del self.waiting[stream]
+
     def expect_close(self):
         deadline = time.monotonic() + PATIENCE
         while not self.has_ended:

@@ -2,6 +2,7 @@
 
 import shlex
 import socket
+import struct
 import tempfile
 import time
 
@@ -36,7 +37,7 @@ class Script:
                 if step:
                     try:
                         step(shlex.split(value))
-                    except Failure as failure:
+                    except (Failure, ValueError, IndexError, struct.error) as failure:
                         raise Failure(f"{word} {value}: {failure}") from None
             if self.peer and not self.peer.has_ended:
                 self.peer.expect_nothing_left()
@@ -111,6 +112,11 @@ class Script:
                 at += length * UNITS
             answer["position"] = number(end)
             return wire.answer_runs(number(end), pairs)
+        if "unknown" in options:
+            # One field that nobody knows, so that the message has this length.
+            count = number(options.pop("unknown"))
+            length = next(size for size in range(count, 0, -1) if len(wire.field(15, bytes(size))) == count)
+            return wire.field(15, bytes(length))
         if "serving" in options:
             return wire.field(1, number(options.pop("serving")))
         return b""
@@ -175,14 +181,21 @@ class Script:
             self.do_expect(["SETTINGS", "0", "*", *words[1:]])
         elif words[0] == "close":
             self.peer.expect_close()
+        elif words[0] == "last":
+            # Whatever was under way, and then the connection is given up.
+            self.compare(self.goaway(), ["GOAWAY", "0", "*", f"code={words[1]}"])
+            self.peer.forget_streams()
+            self.peer.expect_close()
         else:
             self.compare(self.peer.next(number(words[1])), words)
 
     def compare(self, frame, words):
         kind, stream, aux, *rest = words
         options = dict(word.split("=", 1) for word in rest)
-        found = {"type": frame.type, "aux": frame.aux, "flags": frame.flags}
-        wanted = {"type": kind, "flags": number(options.pop("flags", "0"))}
+        found = {"aux": frame.aux, "flags": frame.flags}
+        if frame.type != kind:
+            raise Failure(f"this came: {frame}")
+        wanted = {"flags": number(options.pop("flags", "0"))}
         if aux == "+":
             wanted["aux"] = max(frame.aux, 1)
         elif aux != "*":
@@ -217,7 +230,7 @@ class Script:
         for key in wanted:
             if found[key] != wanted[key]:
                 raise Failure(f"{key} is {found[key]}: {frame}")
-        if frame.type in ("GOAWAY", "END") and frame.type == kind:
+        if kind in ("GOAWAY", "END"):
             # The payload is well formed, and its text within its cap (P-32, P-57).
             text = frame.goaway()[1] if kind == "GOAWAY" else frame.end()[0]
             if len(text.encode()) > 4096:
