@@ -7,11 +7,14 @@ import Testing
 /// A broken answer is never taken for a complete one.
 @Suite(.timeLimit(.minutes(3)))
 struct BrokenConnectionTests {
-    private static let greetingLength = 16 + 16 + 16
+    private static let greetingLength = 16 + 16 + 24
 
     /// What a server really sent for one call of four messages, up to its END.
     private func recording() async throws -> [UInt8] {
-        try await TestServer.with { test in
+        var configuration = ServerConfiguration()
+        // This client answers no PING.
+        configuration.times.drain = .zero
+        return try await TestServer.with(configuration) { test in
             let open = try Wire.open(1, "send 4 20")
             async let received = RawPeer.talk(to: test.endpoint, Wire.greeting() + open)
             try await test.until { $0.pulled == 5 }
@@ -19,9 +22,9 @@ struct BrokenConnectionTests {
             let all = try await received
             let frames = try Wire.frames(all)
             #expect(frames.filter { $0.header.type == .data }.count == 4)
-            // The GOAWAY of the stopping server may stand before or after the END; it is no part of the answer.
+            // The GOAWAYs and the PING of the stopping server may stand before or after the END; they are no part of the answer.
             var bytes = Array(all.prefix(Preface.byteCount))
-            for frame in frames where frame.header.type != .goAway {
+            for frame in frames where frame.header.type != .goAway && frame.header.type != .ping {
                 frame.header.encode(into: &bytes)
                 bytes += frame.payload
             }
@@ -137,8 +140,10 @@ struct BrokenConnectionTests {
         let scripts = (0..<60).map { _ in
             var damaged = bytes
             for _ in 0..<Int.random(in: 1...3, using: &random) {
+                // Not bit 7: of a type, it makes a frame one that may be skipped. Where that is the last message, only the
+                // totals of the answer can tell.
                 damaged[Int.random(in: 0..<damaged.count, using: &random)] ^=
-                    1 << UInt8.random(in: 0..<8, using: &random)
+                    1 << UInt8.random(in: 0..<7, using: &random)
             }
             return (Array(damaged.prefix(Self.greetingLength)), Array(damaged.dropFirst(Self.greetingLength)))
         }

@@ -68,7 +68,7 @@ struct HostileClientTests {
 
     @Test func aHandshakeThatDoesNotComeIsNotWaitedForLong() async throws {
         var configuration = ServerConfiguration()
-        configuration.handshakeTimeout = .seconds(1)
+        configuration.times.handshake = .seconds(1)
         try await TestServer.with(configuration) { test in
             #expect(try await RawPeer.talk(to: test.endpoint, Array(Wire.greeting().prefix(10))) == [])
             let received = try await RawPeer.talk(to: test.endpoint, Array(Wire.greeting().prefix(20)))

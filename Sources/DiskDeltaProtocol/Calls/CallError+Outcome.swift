@@ -52,6 +52,16 @@ extension CallError {
     }
 }
 
+/// The end of a call that the server itself ends because it leaves or gives the client up (P-86, P-89).
+extension CallError {
+    /// - Parameter resumeOffset: The position that the messages sent so far reached; nil where none was sent, or the call
+    ///   is not about ranges. A range answer of which something was sent is incomplete; any other was not given.
+    public init(endedByServer why: String, resumeOffset: UInt64?) {
+        let reason: Reason = resumeOffset == nil ? .serverUnavailable : .answerIncomplete
+        self.init(reason, why, resumeOffset: resumeOffset)
+    }
+}
+
 extension Reason {
     /// The reason where only a status is known.
     public init(status: Status) {

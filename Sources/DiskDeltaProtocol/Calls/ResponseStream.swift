@@ -11,7 +11,8 @@ public protocol ResponseStream<Response>: AnyObject {
     /// The sum of the answer. After `next()` returned nil it travels in the END frame; before, it is what there is so far.
     var totals: AnswerTotals? { get }
 
-    /// The end of the window, for an answer about ranges. It is asked for together with `totals`.
+    /// For an answer about ranges, the position that the messages made so far reach: the end of the window when the answer
+    /// is complete. It is asked for after each message.
     var resumeOffset: UInt64? { get }
 }
 

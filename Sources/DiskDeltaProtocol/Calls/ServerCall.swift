@@ -19,6 +19,9 @@ public final class ServerCall {
     /// How many ranges were found, of an answer about ranges; at any time.
     public var rangesSoFar: UInt64 { stream.totals?.ranges ?? 0 }
 
+    /// The position that the messages made so far reach, for an answer about ranges.
+    public var resumeOffset: UInt64? { stream.resumeOffset }
+
     /// What goes with status OK, once `next()` has returned nil.
     public var details: StatusDetails {
         StatusDetails(success: stream.totals, resumeOffset: stream.resumeOffset)

@@ -13,9 +13,13 @@ public enum ClientAction: Hashable, Sendable {
     case cancelled(StreamID, reason: UInt32)
     /// Send the bytes back as a PING with the flag ACK; say ``ClientConnection/pingAnswered()`` when they are written.
     case answerPing(UInt64)
+    /// Send a PING with these bytes.
+    case sendPing(UInt64)
     /// The server is leaving. It did not take up the first streams: they can be asked again without harm. Those in
     /// `failed` were under way; they are named where the code is an error, and the connection is then to be closed.
     case serverLeaves(GoAwayPayload, notTakenUp: [StreamID], failed: [StreamID])
+    /// The server says nothing any more: close. The streams have failed (P-84).
+    case dead(streams: [StreamID])
     /// Send GOAWAY where the error has a code for it, then close. The streams have failed.
     case fail(ProtocolError, streams: [StreamID])
 }

@@ -30,16 +30,23 @@ public struct ClientConnection: Sendable {
     private var highestStream: StreamID = 0
     private var grants: [FrameHeader] = []
     private var isLeaving = false
+    private var pings = PingExchange()
+    private var keepalive: Keepalive
+    private var uselessFrames = AbuseBudget()
     /// What the server's last GOAWAY named.
     private var lastAccepted: StreamID?
-    private var hasUnansweredPing = false
 
     /// `settings` must be valid.
-    public init(settings: ClientSettings = .default) {
+    public init(
+        settings: ClientSettings = .default,
+        times: ClientTimes = ClientTimes(),
+        at now: ContinuousClock.Instant = .now
+    ) {
         self.settings = settings
         parser = FrameParser(maximumLength: settings.maximumFrame)
         window = ReceiveWindow(credit: settings.connectionCredit, threshold: settings.streamCredit / 2)
         recent = RecentStreams(capacity: 64)
+        keepalive = Keepalive(times.keepalive, at: now)
     }
 
     /// How many bytes ``receive(_:)`` takes next. 0 means that it can be called at once.
@@ -65,7 +72,7 @@ public struct ClientConnection: Sendable {
     // MARK: What arrives
 
     /// Takes exactly ``bytesNeeded`` bytes.
-    public mutating func receive(_ bytes: RawSpan) -> ClientAction {
+    public mutating func receive(_ bytes: RawSpan, at now: ContinuousClock.Instant = .now) -> ClientAction {
         guard state != .closed else { return .none }
         do throws(ProtocolError) {
             switch try parser.next(bytes) {
@@ -75,14 +82,23 @@ public struct ClientConnection: Sendable {
             case .header:
                 return .none
             case .payload(let header):
-                return try receive(header, bytes)
+                return try receive(header, bytes, at: now)
             }
         } catch {
             return .fail(error, streams: close())
         }
     }
 
-    private mutating func receive(_ header: FrameHeader, _ payload: RawSpan) throws(ProtocolError) -> ClientAction {
+    /// Something has arrived, be it a part of a frame.
+    public mutating func heard(at now: ContinuousClock.Instant) {
+        keepalive.hear(at: now)
+    }
+
+    private mutating func receive(
+        _ header: FrameHeader,
+        _ payload: RawSpan,
+        at now: ContinuousClock.Instant
+    ) throws(ProtocolError) -> ClientAction {
         if state == .settings, header.type != .settings, header.type != .goAway {
             throw ProtocolError(.violation, "The first frame is a \(header.type), not SETTINGS (P-12).")
         }
@@ -92,6 +108,7 @@ public struct ClientConnection: Sendable {
                 throw ProtocolError(.violation, "SETTINGS came twice (P-15).")
             }
             serverSettings = try ServerSettings(SettingsEntries(decoding: payload))
+            keepalive.spacing = .milliseconds(serverSettings.minimumPingInterval)
             state = .open
             return .ready
         case .data:
@@ -106,14 +123,15 @@ public struct ClientConnection: Sendable {
             remove(header.stream)
             return .cancelled(header.stream, reason: header.aux)
         case .ping:
-            let bytes = try PingRule.receive(header, payload, hasUnansweredPing: hasUnansweredPing)
-            hasUnansweredPing = true
+            guard case .asked(let bytes) = try pings.receive(header, payload) else { return .none }
+            try uselessFrames.spend(at: now, on: "frames of no use (P-59)")
             return .answerPing(bytes)
         case .goAway:
             return try receiveGoAway(header, payload)
         case .open, .credit:
             throw ProtocolError(.violation, "A server sent \(header.type) (P-11).")
         default:
+            try uselessFrames.spend(at: now, on: "frames of no use (P-59)")
             return .none
         }
     }
@@ -173,13 +191,17 @@ public struct ClientConnection: Sendable {
 
     /// The answer to the last PING was written to the carrier.
     public mutating func pingAnswered() {
-        hasUnansweredPing = false
+        pings.answerWritten()
     }
 
     /// Opens a call: the header of its OPEN frame, for a payload of `length` bytes.
     ///
     /// Before the server's SETTINGS are there, a payload may be no longer than every server accepts (P-17).
-    public mutating func open(length: Int, timeout: Duration?) throws(OpenRefusal) -> FrameHeader {
+    public mutating func open(
+        length: Int,
+        timeout: Duration?,
+        at now: ContinuousClock.Instant = .now
+    ) throws(OpenRefusal) -> FrameHeader {
         guard acceptsCalls, highestStream < UInt32(Int32.max) - 1 else { throw .closed }
         let limit = settings.streamLimit(serverSettings)
         guard streams.count < limit else { throw .streamLimit(limit) }
@@ -187,6 +209,8 @@ public struct ClientConnection: Sendable {
         guard length <= maximum else { throw .requestTooLong(maximum: maximum) }
         let stream = highestStream == 0 ? 1 : highestStream + 2
         highestStream = stream
+        // Nobody cared for the silence before.
+        if streams.isEmpty { keepalive.hear(at: now) }
         streams[stream] = Stream(
             window: ReceiveWindow(credit: settings.streamCredit, threshold: settings.streamCredit / 2)
         )
@@ -217,6 +241,24 @@ public struct ClientConnection: Sendable {
     public mutating func nextGrant() -> FrameHeader? {
         grants.isEmpty ? nil : grants.removeFirst()
     }
+
+    /// When ``timePassed(at:)`` has something to say, if nothing happens before; nil where it has not.
+    public var nextDeadline: ContinuousClock.Instant? {
+        watchesServer ? keepalive.deadline : nil
+    }
+
+    /// It is `now`. To be called again until it returns `none`.
+    public mutating func timePassed(at now: ContinuousClock.Instant) -> ClientAction {
+        guard watchesServer else { return .none }
+        switch keepalive.check(at: now) {
+        case .wait: return .none
+        case .ask: return pings.send().map(ClientAction.sendPing) ?? .none
+        case .dead: return .dead(streams: close())
+        }
+    }
+
+    /// Whether it matters that the server is still there.
+    private var watchesServer: Bool { state == .open && !streams.isEmpty }
 
     /// This side is leaving: it opens no more calls. The GOAWAY to send; nil where there is nothing to say it to.
     public mutating func leave() -> FrameHeader? {

@@ -9,15 +9,21 @@ struct SendWindow: Sendable {
     /// The part of the credit that is taken for messages in the making.
     private(set) var reserved = 0
 
+    private let initial: Int
+
     init(credit: UInt32) {
         self.credit = Int(credit)
+        initial = Int(credit)
     }
 
     /// What can still be taken, in bytes.
     var free: Int { credit - reserved }
 
-    /// Adds what the peer grants.
-    mutating func grant(_ count: UInt32, stream: StreamID) throws(ProtocolError) {
+    /// What was paid and not granted again, in bytes.
+    var spent: Int { max(initial - credit, 0) }
+
+    /// Adds what the peer grants. False where that raises the credit above what it started with.
+    mutating func grant(_ count: UInt32, stream: StreamID) throws(ProtocolError) -> Bool {
         guard Int(count) <= Int(CreditRule.maximum) - credit else {
             throw ProtocolError(
                 .flowControl,
@@ -25,6 +31,7 @@ struct SendWindow: Sendable {
             )
         }
         credit += Int(count)
+        return credit <= initial
     }
 
     /// Takes `count` bytes, which must be free.

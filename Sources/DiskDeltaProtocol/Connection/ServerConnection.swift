@@ -6,52 +6,59 @@ internal import ByteReading
 /// Its owner collects ``bytesNeeded`` bytes, hands them to ``receive(_:at:)``, and does what is returned. After
 /// anything that may have freed credit he asks ``nextReady()`` until it is nil.
 public struct ServerConnection: Sendable {
-    private enum State {
+    enum State {
         case preface
         case settings
         case open
         case closed
     }
 
-    private struct Stream {
-        enum Phase {
-            case open
-            /// This side sent END or CANCEL; the handler has not returned yet.
-            case ended
-            /// The client sent CANCEL; the handler has not returned yet.
-            case cancelled
-        }
-
-        var phase = Phase.open
-        var window: SendWindow
-        /// What is taken of both windows for the message in the making.
-        var reserved = 0
-        var nextMessage: UInt32 = 0
+    private enum Phase {
+        case open
+        /// This side sent END or CANCEL; the handler has not returned yet.
+        case ended
+        /// The client sent CANCEL; the handler has not returned yet.
+        case cancelled
     }
 
     private let settings: ServerSettings
+    let times: ServerTimes
+    let start: ContinuousClock.Instant
     private var clientSettings = ClientSettings.default
-    private var state = State.preface
+    var state = State.preface
     private var parser: FrameParser
-    private var window = SendWindow(credit: 0)
-    private var streams: [StreamID: Stream] = [:]
+    var schedule = SendSchedule(.default)
+    private var streams: [StreamID: Phase] = [:]
     private var recent: RecentStreams
-    /// Streams whose handlers wait for credit, the longest wait first.
-    private var waiting: [StreamID] = []
     private var highestStream: StreamID = 0
     /// The highest stream that was taken up.
-    private var lastAccepted: StreamID = 0
-    private var isDraining = false
+    var lastAccepted: StreamID = 0
     private var isClientLeaving = false
-    private var hasUnansweredPing = false
+    var drain: Drain
+    var lifetime: Lifetime
+    var pings = PingExchange()
+    private var policing: PingPolicing
+    var keepalive: Keepalive
+    /// When the frame began that is not whole.
+    var frameStart: ContinuousClock.Instant?
     private var earlyEnds = AbuseBudget()
-    private var idleFrames = AbuseBudget()
+    private var uselessFrames = AbuseBudget()
 
-    /// `settings` must be valid.
-    public init(settings: ServerSettings = .default) {
+    /// `settings` must be valid. The connection was accepted at `now`.
+    public init(
+        settings: ServerSettings = .default,
+        times: ServerTimes = ServerTimes(),
+        at now: ContinuousClock.Instant = .now
+    ) {
         self.settings = settings
+        self.times = times
+        start = now
         parser = FrameParser(maximumLength: settings.maximumFrame)
         recent = RecentStreams(capacity: max(64, Int(settings.maximumStreams)))
+        drain = Drain(patience: times.drain)
+        lifetime = Lifetime(idle: times.idle, age: times.age, at: now)
+        policing = PingPolicing(interval: .milliseconds(settings.minimumPingInterval))
+        keepalive = Keepalive(times.keepalive, at: now)
     }
 
     /// How many bytes ``receive(_:at:)`` takes next. 0 means that it can be called at once.
@@ -70,11 +77,16 @@ public struct ServerConnection: Sendable {
     public var streamCount: Int { streams.count }
 
     /// Whether the connection has nothing left to do: it is stopping and its last stream has ended.
-    public var isDrained: Bool { isDraining && streams.isEmpty }
+    public var isDrained: Bool { drain.isDecided && streams.isEmpty }
 
     /// Whether something may still be sent on the stream.
     public func isOpen(_ stream: StreamID) -> Bool {
-        state == .open && streams[stream]?.phase == .open
+        state == .open && streams[stream] == .open
+    }
+
+    /// Whether the handler of the stream waits because its client has left it without credit.
+    public func isStalled(_ stream: StreamID) -> Bool {
+        schedule.isStalled(stream)
     }
 
     // MARK: What arrives
@@ -91,11 +103,24 @@ public struct ServerConnection: Sendable {
             case .header:
                 return .none
             case .payload(let header):
+                frameStart = nil
                 return try receive(header, bytes, at: now)
             }
         } catch {
             return fail(error)
         }
+    }
+
+    /// Something has arrived, and all whole pieces of it were handed to ``receive(_:at:)``.
+    ///
+    /// - Parameter unread: How many bytes are there of the next piece.
+    public mutating func heard(unread: Int, at now: ContinuousClock.Instant) {
+        keepalive.hear(at: now)
+        guard unread > 0 || parser.isWithinFrame else {
+            frameStart = nil
+            return
+        }
+        frameStart = frameStart ?? now
     }
 
     private mutating func receive(
@@ -108,13 +133,13 @@ public struct ServerConnection: Sendable {
         }
         switch header.type {
         case .settings:
-            return try receiveSettings(payload)
+            return try receiveSettings(payload, at: now)
         case .open:
             return try receiveOpen(header, payload, at: now)
         case .cancel:
             return try receiveCancel(header, at: now)
         case .credit:
-            try receiveCredit(header)
+            try receiveCredit(header, at: now)
             return .none
         case .ping:
             return try receivePing(header, payload, at: now)
@@ -123,18 +148,23 @@ public struct ServerConnection: Sendable {
         case .data, .end:
             throw ProtocolError(.violation, "A client sent \(header.type) (P-11).")
         default:
-            try idleFrames.spend(at: now, on: "frames of no use (P-59)")
+            try uselessFrames.spend(at: now, on: "frames of no use (P-59)")
             return .none
         }
     }
 
-    private mutating func receiveSettings(_ payload: RawSpan) throws(ProtocolError) -> ServerAction {
+    private mutating func receiveSettings(
+        _ payload: RawSpan,
+        at now: ContinuousClock.Instant
+    ) throws(ProtocolError) -> ServerAction {
         guard state == .settings else {
             throw ProtocolError(.violation, "SETTINGS came twice (P-15).")
         }
         clientSettings = try ClientSettings(SettingsEntries(decoding: payload))
-        window = SendWindow(credit: clientSettings.connectionCredit)
+        schedule = SendSchedule(clientSettings)
         state = .open
+        keepalive.hear(at: now)
+        lifetime.rest(at: now)
         return .ready
     }
 
@@ -155,14 +185,14 @@ public struct ServerConnection: Sendable {
         let open = try OpenPayload(decoding: payload)
         highestStream = header.stream
         // The client did not know yet that this side is stopping.
-        guard !isDraining else { return .none }
+        guard !drain.isDecided else { return .none }
         guard streams.count < clientSettings.streamLimit(settings) else {
-            recent.insert(header.stream)
-            try earlyEnds.spend(at: now, on: "calls refused or cancelled (P-58)")
-            return .refuse(header.stream)
+            return try refuse(opened: header.stream, at: now)
         }
         lastAccepted = header.stream
-        streams[header.stream] = Stream(window: SendWindow(credit: clientSettings.streamCredit))
+        streams[header.stream] = .open
+        schedule.add(header.stream)
+        lifetime.work()
         return .open(header.stream, open, timeout: header.aux == 0 ? nil : .milliseconds(Int64(header.aux)))
     }
 
@@ -178,20 +208,24 @@ public struct ServerConnection: Sendable {
             recent.remove(header.stream)
             return .none
         }
-        streams[header.stream]?.phase = .cancelled
-        releaseReservation(of: header.stream)
-        try earlyEnds.spend(at: now, on: "calls refused or cancelled (P-58)")
+        streams[header.stream] = .cancelled
+        schedule.remove(header.stream)
+        try spendEarlyEnd(at: now)
         return .cancel(header.stream)
     }
 
-    private mutating func receiveCredit(_ header: FrameHeader) throws(ProtocolError) {
-        if header.stream == 0 {
-            try window.grant(header.aux, stream: 0)
-        } else if isOpen(header.stream) {
-            try streams[header.stream]?.window.grant(header.aux, stream: header.stream)
+    private mutating func receiveCredit(
+        _ header: FrameHeader,
+        at now: ContinuousClock.Instant
+    ) throws(ProtocolError) {
+        let isOfUse: Bool
+        if header.stream == 0 || isOpen(header.stream) {
+            isOfUse = try schedule.grant(header.aux, to: header.stream)
         } else {
             try tolerate(header)
+            isOfUse = recent.grant(header.aux, to: header.stream)
         }
+        if !isOfUse { try uselessFrames.spend(at: now, on: "frames of no use (P-59)") }
     }
 
     private mutating func receivePing(
@@ -199,10 +233,17 @@ public struct ServerConnection: Sendable {
         _ payload: RawSpan,
         at now: ContinuousClock.Instant
     ) throws(ProtocolError) -> ServerAction {
-        try idleFrames.spend(at: now, on: "frames of no use (P-59)")
-        let bytes = try PingRule.receive(header, payload, hasUnansweredPing: hasUnansweredPing)
-        hasUnansweredPing = true
-        return .answerPing(bytes)
+        switch try pings.receive(header, payload) {
+        case .asked(let bytes):
+            try uselessFrames.spend(at: now, on: "frames of no use (P-59)")
+            try policing.receive(at: now)
+            return .answerPing(bytes)
+        case .answered(let bytes):
+            if drain.isAnswered(by: bytes) { return decideDrain() }
+            guard drain.wantsPing, let ping = pings.send() else { return .none }
+            drain.pingSent(ping)
+            return .sendPing(ping)
+        }
     }
 
     private mutating func receiveGoAway(
@@ -219,7 +260,9 @@ public struct ServerConnection: Sendable {
     }
 
     private func tolerate(_ header: FrameHeader) throws(ProtocolError) {
-        if isDraining, header.stream % 2 == 1, header.stream > lastAccepted, header.stream <= highestStream { return }
+        if drain.isDecided, header.stream % 2 == 1, header.stream > lastAccepted, header.stream <= highestStream {
+            return
+        }
         try PeerStreamCheck.tolerate(header, recent: recent, highest: highestStream)
     }
 
@@ -227,72 +270,78 @@ public struct ServerConnection: Sendable {
 
     /// The answer to the last PING was written to the carrier.
     public mutating func pingAnswered() {
-        hasUnansweredPing = false
+        pings.answerWritten()
+    }
+
+    /// A stream that ``ServerAction/open`` told of is not taken up, because the server is full (P-90).
+    public mutating func refuse(_ stream: StreamID, at now: ContinuousClock.Instant) -> ServerAction {
+        guard isOpen(stream) else { return .none }
+        schedule.remove(stream)
+        handlerReturned(stream, at: now)
+        do throws(ProtocolError) {
+            return try refuse(opened: stream, at: now)
+        } catch {
+            return fail(error)
+        }
+    }
+
+    private mutating func refuse(
+        opened stream: StreamID,
+        at now: ContinuousClock.Instant
+    ) throws(ProtocolError) -> ServerAction {
+        recent.insert(stream)
+        try spendEarlyEnd(at: now)
+        return .refuse(stream)
+    }
+
+    private mutating func spendEarlyEnd(at now: ContinuousClock.Instant) throws(ProtocolError) {
+        try earlyEnds.spend(at: now, on: "calls that ended early (P-58)")
     }
 
     /// The handler of a stream wants to make a message. ``nextReady()`` tells when it may.
-    public mutating func requestCredit(for stream: StreamID) {
-        guard isOpen(stream), streams[stream]?.reserved == 0, !waiting.contains(stream) else { return }
-        waiting.append(stream)
+    public mutating func requestCredit(for stream: StreamID, at now: ContinuousClock.Instant = .now) {
+        guard isOpen(stream) else { return }
+        schedule.request(stream, at: now)
     }
 
     /// A stream whose handler may make a message now: the cost of the largest one is taken for it (P-43).
     public mutating func nextReady() -> StreamID? {
-        let cost = clientSettings.maximumCost
-        guard state == .open, window.free >= cost else { return nil }
-        guard let index = waiting.firstIndex(where: { (streams[$0]?.window.free ?? 0) >= cost }) else { return nil }
-        let stream = waiting.remove(at: index)
-        window.reserve(cost)
-        streams[stream]?.window.reserve(cost)
-        streams[stream]?.reserved = cost
-        return stream
+        state == .open ? schedule.next() : nil
     }
 
     /// The header of the next message of a stream, which is paid for from what was taken. Nil where the stream is
     /// closed, or nothing, or less, was taken: then nothing may be sent.
     public mutating func sendMessage(on stream: StreamID, length: Int) -> FrameHeader? {
-        guard isOpen(stream), var record = streams[stream] else { return nil }
-        let cost = FrameHeader.byteCount + length
-        guard length >= 0, record.reserved >= cost else { return nil }
-        let header = FrameHeader(.data, stream: stream, aux: record.nextMessage, length: UInt32(length))
-        window.settle(reserved: record.reserved, cost: cost)
-        record.window.settle(reserved: record.reserved, cost: cost)
-        record.reserved = 0
-        record.nextMessage &+= 1
-        streams[stream] = record
+        guard isOpen(stream), let header = schedule.send(on: stream, length: length) else { return nil }
+        policing.forgive()
         return header
     }
 
-    /// This side ends the stream, by END or CANCEL. False where it is closed already: then nothing may be sent.
+    /// This side ends the stream, by END. False where it is closed already: then nothing may be sent.
     public mutating func end(_ stream: StreamID) -> Bool {
         guard isOpen(stream) else { return false }
-        streams[stream]?.phase = .ended
-        releaseReservation(of: stream)
-        recent.insert(stream)
+        streams[stream] = .ended
+        recent.insert(stream, grantable: schedule.remove(stream))
+        policing.forgive()
         return true
     }
 
-    /// The handler of the stream has returned: its place is free (P-23).
-    public mutating func handlerReturned(_ stream: StreamID) {
-        releaseReservation(of: stream)
-        streams[stream] = nil
-    }
-
-    /// This side is stopping: it takes up no more streams. The GOAWAY to send, without its payload; nil where one was
-    /// sent, or nothing can be.
-    public mutating func drain() -> FrameHeader? {
-        guard state == .open || state == .settings, !isDraining else { return nil }
-        isDraining = true
-        return FrameHeader(.goAway, aux: lastAccepted)
-    }
-
-    /// The time for the handshake is up.
-    public mutating func handshakeTimedOut() -> ServerAction {
-        switch state {
-        case .preface: fail(ProtocolError(.foreignPeer, "No preface came in time (P-56)."))
-        case .settings: fail(ProtocolError(.handshakeTimeout, "No SETTINGS came in time (P-56)."))
-        case .open, .closed: .none
+    /// The END that was just sent was made by the protocol, not by a service: too many of those end the connection (P-58).
+    public mutating func endedEarly(at now: ContinuousClock.Instant) -> ServerAction {
+        guard state != .closed else { return .none }
+        do throws(ProtocolError) {
+            try spendEarlyEnd(at: now)
+            return .none
+        } catch {
+            return fail(error)
         }
+    }
+
+    /// The handler of the stream has returned: its place is free (P-23).
+    public mutating func handlerReturned(_ stream: StreamID, at now: ContinuousClock.Instant = .now) {
+        guard streams.removeValue(forKey: stream) != nil else { return }
+        schedule.remove(stream)
+        if streams.isEmpty { lifetime.rest(at: now) }
     }
 
     /// The connection is gone, or is to be: nothing more is received or sent. The streams that were open.
@@ -300,7 +349,7 @@ public struct ServerConnection: Sendable {
     public mutating func close() -> [StreamID] {
         guard state != .closed else { return [] }
         state = .closed
-        waiting.removeAll()
+        schedule.close()
         return streams.keys.sorted()
     }
 
@@ -309,16 +358,8 @@ public struct ServerConnection: Sendable {
         FrameHeader(.goAway, aux: lastAccepted, length: UInt32(truncatingIfNeeded: goAway.byteCount))
     }
 
-    private mutating func fail(_ error: ProtocolError) -> ServerAction {
+    mutating func fail(_ error: ProtocolError) -> ServerAction {
         close()
         return .fail(error)
-    }
-
-    private mutating func releaseReservation(of stream: StreamID) {
-        waiting.removeAll { $0 == stream }
-        guard let reserved = streams[stream]?.reserved, reserved > 0 else { return }
-        window.settle(reserved: reserved, cost: 0)
-        streams[stream]?.window.settle(reserved: reserved, cost: 0)
-        streams[stream]?.reserved = 0
     }
 }

@@ -36,6 +36,11 @@ public struct FrameParser: Sendable {
         }
     }
 
+    /// Whether a header has been taken whose payload has not.
+    var isWithinFrame: Bool {
+        if case .payload = expected { true } else { false }
+    }
+
     /// Takes exactly ``bytesNeeded`` bytes.
     public mutating func next(_ bytes: RawSpan) throws(ProtocolError) -> Piece {
         switch expected {

@@ -54,6 +54,8 @@ public struct ClientSettings: Hashable, Sendable {
             case .connectionCredit: connectionCredit = entry.value
             case .maximumStreams:
                 throw ProtocolError(.settings, "A client cannot announce max_streams (P-16).")
+            case .minimumPingInterval:
+                throw ProtocolError(.settings, "A client cannot announce min_ping_interval (P-16).")
             default: break
             }
         }
@@ -67,23 +69,30 @@ public struct ServerSettings: Hashable, Sendable {
     public var maximumFrame: UInt32
     /// How many streams may be open at a time, 1 to 65,535.
     public var maximumStreams: UInt32
+    /// The least time in ms between two PINGs of the client, 0 to 2^31 - 1 (P-83).
+    public var minimumPingInterval: UInt32
 
     public static let `default` = ServerSettings(maximumFrame: 65_536, maximumStreams: 64)
 
-    public init(maximumFrame: UInt32, maximumStreams: UInt32) {
+    public init(maximumFrame: UInt32, maximumStreams: UInt32, minimumPingInterval: UInt32 = 10_000) {
         self.maximumFrame = maximumFrame
         self.maximumStreams = maximumStreams
+        self.minimumPingInterval = minimumPingInterval
     }
 
     /// Throws unless every value is in its range (P-16).
     public func validate() throws(ProtocolError) {
         try SettingsEntries.check(maximumFrame, in: 16_384...FrameHeader.hardCap, "max_frame")
         try SettingsEntries.check(maximumStreams, in: 1...65_535, "max_streams")
+        try SettingsEntries.check(minimumPingInterval, in: 0...UInt32(Int32.max), "min_ping_interval")
     }
 
     /// The payload of SETTINGS, with all entries.
     public var entries: SettingsEntries {
-        SettingsEntries([.init(.maximumFrame, maximumFrame), .init(.maximumStreams, maximumStreams)])
+        SettingsEntries([
+            .init(.maximumFrame, maximumFrame), .init(.maximumStreams, maximumStreams),
+            .init(.minimumPingInterval, minimumPingInterval),
+        ])
     }
 
     public init(_ entries: SettingsEntries) throws(ProtocolError) {
@@ -92,6 +101,7 @@ public struct ServerSettings: Hashable, Sendable {
             switch entry.id {
             case .maximumFrame: maximumFrame = entry.value
             case .maximumStreams: maximumStreams = entry.value
+            case .minimumPingInterval: minimumPingInterval = entry.value
             case .streamCredit, .connectionCredit:
                 throw ProtocolError(.settings, "A server cannot announce credit (P-16).")
             default: break
@@ -114,6 +124,7 @@ public struct SettingsEntries: Hashable, Sendable {
         static let maximumStreams = ID(rawValue: 2)
         static let streamCredit = ID(rawValue: 3)
         static let connectionCredit = ID(rawValue: 4)
+        static let minimumPingInterval = ID(rawValue: 5)
     }
 
     struct Entry: Hashable, Sendable {

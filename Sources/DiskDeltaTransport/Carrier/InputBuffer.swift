@@ -4,6 +4,9 @@ internal import NIOCore
 struct InputBuffer {
     private var buffer = ByteBuffer()
 
+    /// How many bytes there are.
+    var count: Int { buffer.readableBytes }
+
     /// Adds what was read.
     mutating func append(_ incoming: ByteBuffer) {
         if buffer.readableBytes == 0 {

@@ -23,8 +23,10 @@ enum OutgoingFrames {
         frame(header, length: payload.byteCount) { payload.encode(into: &$0) }
     }
 
-    static func pingAnswer(_ bytes: UInt64) -> ByteBuffer {
-        frame(FrameHeader(.ping, flags: FrameHeader.acknowledgement), length: 8) { $0.append(bigEndian: bytes) }
+    static func ping(_ bytes: UInt64, isAnswer: Bool) -> ByteBuffer {
+        frame(FrameHeader(.ping, flags: isAnswer ? FrameHeader.acknowledgement : 0), length: 8) {
+            $0.append(bigEndian: bytes)
+        }
     }
 
     static func end(_ stream: StreamID, status: UInt32, _ payload: EndPayload) -> ByteBuffer {

@@ -14,7 +14,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     }
 
     private let settings: ClientSettings
-    private let handshakeTimeout: Duration
+    private let times: ClientTimes
     private let server: Endpoint
     private let logger: Logger
     /// Done when the server's SETTINGS are there, failed with a `CallError` where they do not come.
@@ -27,32 +27,35 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     private var calls: [StreamID: Call] = [:]
     private var context: ChannelHandlerContext?
     private var handshakeTimer: Scheduled<Void>?
+    private var writer: FrameWriter?
+    private var alarm: Alarm?
     private var isClosing = false
-    private var isFlushScheduled = false
     /// Why the connection ended, where this side knows.
     private var failure: CallError?
 
     init(
         settings: ClientSettings,
-        handshakeTimeout: Duration,
+        times: ClientTimes,
         server: Endpoint,
         logger: Logger,
         openness: Openness,
         eventLoop: any EventLoop
     ) {
         self.settings = settings
-        self.handshakeTimeout = handshakeTimeout
+        self.times = times
         self.server = server
         self.logger = logger
         self.openness = openness
         ready = eventLoop.makePromise()
-        connection = ClientConnection(settings: settings)
+        connection = ClientConnection(settings: settings, times: times, at: .now)
     }
 
     // MARK: The channel
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        writer = FrameWriter(context)
+        alarm = Alarm(on: context.eventLoop) { [weak self] in self?.timePassed() }
         if context.channel.isActive { begin(context) }
     }
 
@@ -63,13 +66,31 @@ final class ClientConnectionHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isClosing else { return }
+        let now = ContinuousClock.now
         input.append(unwrapInboundIn(data))
         while !isClosing, let piece = input.take(connection.bytesNeeded) {
-            let action = connection.receive(piece.readableBytesSpan)
+            let action = connection.receive(piece.readableBytesSpan, at: now)
             if action != .none { perform(action, piece) }
         }
+        connection.heard(at: now)
+        settle()
+    }
+
+    private func timePassed() {
+        let now = ContinuousClock.now
+        while !isClosing {
+            let action = connection.timePassed(at: now)
+            guard action != .none else { break }
+            perform(action, ByteBuffer())
+        }
+        settle()
+    }
+
+    /// What may follow from anything that happened.
+    private func settle() {
         writeGrants()
         closeIfDrained()
+        if !isClosing { alarm?.set(connection.nextDeadline) }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -79,6 +100,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         endEverything(failure ?? unavailable("the connection to \(server) broke"))
+        writer?.detach()
         self.context = nil
     }
 
@@ -91,7 +113,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         guard handshakeTimer == nil else { return }
         write(OutgoingFrames.greeting(settings.entries))
         let this = NIOLoopBound(self, eventLoop: context.eventLoop)
-        handshakeTimer = context.eventLoop.scheduleTask(in: TimeAmount(handshakeTimeout)) {
+        handshakeTimer = context.eventLoop.scheduleTask(in: TimeAmount(times.handshake)) {
             let handler = this.value
             guard !handler.connection.isReady else { return }
             handler.failure = handler.unavailable("\(handler.server) did not answer as a DiskDelta server in time")
@@ -115,9 +137,15 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         case .cancelled(let stream, let reason):
             finish(stream, .failure(cancelled(stream, reason)))
         case .answerPing(let bytes):
-            answerPing(bytes)
+            writer?.answerPing(bytes) { self.connection.pingAnswered() }
+        case .sendPing(let bytes):
+            write(OutgoingFrames.ping(bytes, isAnswer: false))
         case .serverLeaves(let goAway, let notTakenUp, let failed):
             serverLeaves(goAway, notTakenUp, failed)
+        case .dead:
+            failure = unavailable("\(server) does not answer any more")
+            endEverything(failure ?? unavailable(""))
+            context?.close(promise: nil)
         case .fail(let error, _):
             fail(error)
         }
@@ -162,13 +190,6 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         return CallError(.deadline, "the time for the call is up")
     }
 
-    private func answerPing(_ bytes: UInt64) {
-        guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(OutgoingFrames.pingAnswer(bytes))).assumeIsolated().whenComplete { _ in
-            self.connection.pingAnswered()
-        }
-    }
-
     private func serverLeaves(_ goAway: GoAwayPayload, _ notTakenUp: [StreamID], _ failed: [StreamID]) {
         let why = goAway.text.isEmpty ? goAway.code.name : goAway.text
         openness.end(isOrderly: goAway.code == .noError)
@@ -201,14 +222,14 @@ final class ClientConnectionHandler: ChannelInboundHandler {
 
     // MARK: The calls
 
-    /// Opens a call with the payload of its OPEN.
+    /// Opens a call with the payload of its OPEN. Where that fails, the OPEN was not sent.
     func open(_ payload: ByteBuffer, timeout: Duration?) -> Result<(StreamID, ClientInbox), CallError> {
         guard let context, !isClosing else {
             return .failure((failure ?? unavailable("the connection to \(server) is closed")).unbegun)
         }
         let header: FrameHeader
         do throws(OpenRefusal) {
-            header = try connection.open(length: payload.readableBytes, timeout: timeout)
+            header = try connection.open(length: payload.readableBytes, timeout: timeout, at: .now)
         } catch {
             return .failure(refusal(error))
         }
@@ -221,6 +242,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         calls[stream] = Call(inbox: inbox, timer: timer, deadline: timeout.map { .now + $0 })
         write(OutgoingFrames.bare(header))
         write(payload)
+        settle()
         return .success((stream, inbox))
     }
 
@@ -236,8 +258,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         if let header = connection.cancel(stream, reason: UInt32(truncatingIfNeeded: reason.rawValue)) {
             write(OutgoingFrames.bare(header))
         }
-        writeGrants()
-        closeIfDrained()
+        settle()
     }
 
     private func timeIsUp(_ stream: StreamID) {
@@ -256,6 +277,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     private func endEverything(_ error: CallError) {
         openness.end(isOrderly: false)
         handshakeTimer?.cancel()
+        alarm?.cancel()
         ready.fail(error)
         connection.close()
         for stream in calls.keys.sorted() { finish(stream, .failure(error)) }
@@ -301,16 +323,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         while let grant = connection.nextGrant() { write(OutgoingFrames.bare(grant)) }
     }
 
-    /// Writes a frame, or a part of one. What one turn of the event loop writes is flushed together.
     private func write(_ frame: ByteBuffer) {
-        guard let context else { return }
-        context.write(wrapOutboundOut(frame), promise: nil)
-        guard !isFlushScheduled else { return }
-        isFlushScheduled = true
-        let this = NIOLoopBound(self, eventLoop: context.eventLoop)
-        context.eventLoop.execute {
-            this.value.isFlushScheduled = false
-            this.value.context?.flush()
-        }
+        writer?.write(frame)
     }
 }

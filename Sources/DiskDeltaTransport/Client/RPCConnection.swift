@@ -48,12 +48,13 @@ public final class RPCConnection: CallInvoker {
     /// CANCELLED, at once, where the task is cancelled.
     /// - Parameters:
     ///   - settings: What the server is told. It bounds the memory that answers take while they are not read.
-    ///   - connectTimeout: How long connecting may take, the look-up of the name included; the handshakes of TLS and of the
-    ///     protocol after it have five seconds each.
+    ///   - times: How long the server is waited for: the handshakes of TLS and of the protocol, each, and its silence.
+    ///   - connectTimeout: How long connecting may take, the look-up of the name included.
     ///   - tls: How the connection is protected; nil means not at all.
     public static func connect(
         to endpoint: Endpoint,
         settings: ClientSettings = .default,
+        times: ClientTimes = ClientTimes(),
         connectTimeout: Duration = .seconds(10),
         tls: TLSOptions? = nil,
         logger: Logger = Logger(label: "diskdelta.client")
@@ -63,6 +64,7 @@ public final class RPCConnection: CallInvoker {
         return try await connect(
             to: endpoint,
             settings: settings,
+            times: times,
             connectTimeout: connectTimeout,
             protection: protection,
             logger: logger
@@ -72,6 +74,7 @@ public final class RPCConnection: CallInvoker {
     static func connect(
         to endpoint: Endpoint,
         settings: ClientSettings,
+        times: ClientTimes = ClientTimes(),
         connectTimeout: Duration,
         protection: ClientTLS?,
         logger: Logger
@@ -81,7 +84,6 @@ public final class RPCConnection: CallInvoker {
         } catch {
             throw CallError(.invalidParameter, "the settings of the connection are not allowed: \(error)")
         }
-        let handshakeTimeout = Duration.seconds(5)
         let openness = Openness()
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(TimeAmount(connectTimeout))
@@ -93,10 +95,10 @@ public final class RPCConnection: CallInvoker {
                 channel.eventLoop.makeCompletedFuture {
                     try? channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
                     let pipeline = channel.pipeline.syncOperations
-                    try protection?.install(in: pipeline, handshakeTimeout: handshakeTimeout)
+                    try protection?.install(in: pipeline, handshakeTimeout: times.handshake)
                     let handler = ClientConnectionHandler(
                         settings: settings,
-                        handshakeTimeout: handshakeTimeout,
+                        times: times,
                         server: endpoint,
                         logger: logger,
                         openness: openness,

@@ -11,21 +11,26 @@ struct CallTask: Sendable {
 
     func run() async {
         var call: ServerCall?
+        var isEarly = false
         do throws(CallError) {
             let opened = try await accepted.open(context)
             call = opened
-            let details = try await carry(opened)
+            let details = try await carry(opened, &isEarly)
             stream.finish(.success(details), ranges: details.totals?.ranges ?? 0)
         } catch {
-            stream.finish(.failure(error), ranges: call?.rangesSoFar ?? 0)
+            stream.finish(.failure(error), ranges: call?.rangesSoFar ?? 0, isEarly: isEarly)
         }
     }
 
-    private func carry(_ call: ServerCall) async throws(CallError) -> StatusDetails {
+    /// `isEarly` becomes true where the answer cannot be sent, whatever its service says.
+    private func carry(_ call: ServerCall, _ isEarly: inout Bool) async throws(CallError) -> StatusDetails {
         var mayGoOn = await stream.waitForCredit()
         while mayGoOn {
             guard let message = try await call.next() else { return call.details }
-            mayGoOn = await stream.send(try payload(of: message))
+            isEarly = true
+            let payload = try payload(of: message)
+            isEarly = false
+            mayGoOn = await stream.send(payload, position: call.resumeOffset)
         }
         // Nobody is left to be told.
         throw CallError(.cancelled, "the call was cancelled")

@@ -15,17 +15,21 @@ struct OutgoingStream: Sendable {
     }
 
     /// Sends a message, for which there must be credit, and waits until the next may be made. One hop serves both.
-    func send(_ message: ByteBuffer) async -> Bool {
+    ///
+    /// - Parameter position: What of a range answer is answered for with this message.
+    func send(_ message: ByteBuffer, position: UInt64?) async -> Bool {
         await withCheckedContinuation { continuation in
             eventLoop.execute {
-                handler.value.send(message, on: stream)
+                handler.value.send(message, on: stream, position: position)
                 handler.value.waitForCredit(stream, continuation)
             }
         }
     }
 
     /// The handler has returned, with this outcome, and has found so many ranges.
-    func finish(_ outcome: Result<StatusDetails, CallError>, ranges: UInt64) {
-        eventLoop.execute { handler.value.handlerReturned(stream, outcome, ranges: ranges) }
+    ///
+    /// - Parameter isEarly: Whether the protocol ended the call, rather than its service (P-58).
+    func finish(_ outcome: Result<StatusDetails, CallError>, ranges: UInt64, isEarly: Bool = false) {
+        eventLoop.execute { handler.value.handlerReturned(stream, outcome, ranges: ranges, isEarly: isEarly) }
     }
 }

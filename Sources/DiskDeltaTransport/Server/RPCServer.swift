@@ -3,22 +3,11 @@ public import Logging
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
-internal import Synchronization
 
 /// Listens, and answers calls by the services of a router.
 ///
 /// It serves from the moment ``bind(to:router:configuration:logger:)`` returns until ``stop()``, which must be called.
 public final class RPCServer: Sendable {
-    private struct Connection: Sendable {
-        let channel: any Channel
-        let handler: NIOLoopBound<ServerConnectionHandler>
-    }
-
-    private struct Connections {
-        var open: [ObjectIdentifier: Connection] = [:]
-        var isStopping = false
-    }
-
     /// Where it listens, with the real ports: inherited sockets first, then the rest in the order asked for.
     public let endpoints: [Endpoint]
 
@@ -26,11 +15,6 @@ public final class RPCServer: Sendable {
     private let connections: ConnectionTable
     private let configuration: ServerConfiguration
     private let logger: Logger
-
-    /// The connections there are, as the event loops share them.
-    private final class ConnectionTable: Sendable {
-        let state = Mutex(Connections())
-    }
 
     private init(
         listeners: [any Channel],
@@ -62,7 +46,10 @@ public final class RPCServer: Sendable {
             throw BindError(message: "the settings are not allowed: \(error)")
         }
         let executor = FileWorkExecutor(threads: configuration.workerThreads)
-        let table = ConnectionTable()
+        let table = ConnectionTable(
+            maximumConnections: configuration.maximumConnections,
+            maximumCalls: configuration.maximumCalls
+        )
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -73,12 +60,13 @@ public final class RPCServer: Sendable {
                         router: router,
                         configuration: configuration,
                         executor: executor,
+                        table: table,
                         logger: logger
                     )
                     try? channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
                     try addTLS(to: channel, before: handler, configuration, logger)
                     try channel.pipeline.syncOperations.addHandler(handler)
-                    let connection = Connection(
+                    let connection = ConnectionTable.Connection(
                         channel: channel,
                         handler: NIOLoopBound(handler, eventLoop: channel.eventLoop)
                     )
@@ -107,24 +95,20 @@ public final class RPCServer: Sendable {
         )
     }
 
-    /// Takes up no more connections and calls, waits for the calls there are, at most for the grace period, closes
-    /// everything, and returns when it is closed. The services of calls that were cut may take a moment more to return.
+    /// Takes up no more connections, lets every client know, waits for the calls there are, at most for the grace period,
+    /// ends those that are left with the offset to resume from, closes everything, and returns when it is closed (P-85,
+    /// P-86). The services of calls that were ended may take a moment more to return.
     public func stop() async {
         for listener in listeners { try? await listener.close() }
-        let open = connections.state.withLock { state in
-            state.isStopping = true
-            return Array(state.open.values)
-        }
-        for connection in open {
-            connection.channel.eventLoop.execute { connection.handler.value.drain() }
-        }
+        let open = connections.stop()
+        for connection in open { connection.onEventLoop { $0.drain() } }
         let gracePeriod = configuration.gracePeriod
         let logger = logger
         let cut = Task {
             try await Task.sleep(for: gracePeriod)
             for connection in open where connection.channel.isActive {
-                logger.notice("a connection is cut: its calls did not end within \(gracePeriod)")
-                connection.channel.close(promise: nil)
+                logger.notice("a connection is ended: its calls did not end within \(gracePeriod)")
+                connection.onEventLoop { $0.endPatience() }
             }
         }
         for connection in open { try? await connection.channel.closeFuture.get() }
@@ -147,24 +131,19 @@ public final class RPCServer: Sendable {
     }
 
     private static func register(
-        _ connection: Connection,
+        _ connection: ConnectionTable.Connection,
         in table: ConnectionTable,
         _ observer: (any ServerObserver)?
     ) {
-        let id = ObjectIdentifier(connection.channel)
-        let isStopping = table.state.withLock { state in
-            if !state.isStopping { state.open[id] = connection }
-            return state.isStopping
-        }
-        if isStopping {
+        guard table.add(connection) else {
             observer?.connectionRefused()
             connection.channel.close(promise: nil)
-        } else {
-            observer?.connectionAccepted()
-            connection.channel.closeFuture.whenComplete { _ in
-                table.state.withLock { _ = $0.open.removeValue(forKey: id) }
-                observer?.connectionEnded()
-            }
+            return
+        }
+        observer?.connectionAccepted()
+        connection.channel.closeFuture.whenComplete { _ in
+            table.remove(connection)
+            observer?.connectionEnded()
         }
     }
 

@@ -14,11 +14,16 @@ final class ServerConnectionHandler: ChannelInboundHandler {
         /// The task, while it waits for credit.
         var waiting: CheckedContinuation<Bool, Never>?
         var deadline: Scheduled<Void>?
+        /// What of a range answer the messages sent so far answer for.
+        var position: UInt64?
+        /// It waits because the client has left it without credit.
+        var isStalled = false
     }
 
     private let router: ServiceRouter
     private let configuration: ServerConfiguration
     private let executor: FileWorkExecutor
+    private let table: ConnectionTable
     private var logger: Logger
 
     private var connection: ServerConnection
@@ -27,16 +32,28 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     private var input = InputBuffer()
     private var calls: [StreamID: Call] = [:]
     private var context: ChannelHandlerContext?
-    private var handshakeTimer: Scheduled<Void>?
+    private var writer: FrameWriter?
+    private var alarm: Alarm?
     private var isClosing = false
-    private var isFlushScheduled = false
 
-    init(router: ServiceRouter, configuration: ServerConfiguration, executor: FileWorkExecutor, logger: Logger) {
+    init(
+        router: ServiceRouter,
+        configuration: ServerConfiguration,
+        executor: FileWorkExecutor,
+        table: ConnectionTable,
+        logger: Logger
+    ) {
         self.router = router
         self.configuration = configuration
         self.executor = executor
+        self.table = table
         self.logger = logger
-        connection = ServerConnection(settings: configuration.settings)
+        var random = SystemRandomNumberGenerator()
+        connection = ServerConnection(
+            settings: configuration.settings,
+            times: configuration.times.varied(using: &random),
+            at: .now
+        )
     }
 
     // MARK: The channel
@@ -46,21 +63,38 @@ final class ServerConnectionHandler: ChannelInboundHandler {
         caller = Caller(plain: context.channel)
         logger[metadataKey: "peer"] = "\(caller.peer)"
         logger.debug("a client has connected")
-        let this = NIOLoopBound(self, eventLoop: context.eventLoop)
-        handshakeTimer = context.eventLoop.scheduleTask(in: TimeAmount(configuration.handshakeTimeout)) {
-            let handler = this.value
-            handler.perform(handler.connection.handshakeTimedOut(), ByteBuffer())
-        }
+        writer = FrameWriter(context)
+        alarm = Alarm(on: context.eventLoop) { [weak self] in self?.timePassed() }
+        settle()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !isClosing else { return }
+        let now = ContinuousClock.now
         input.append(unwrapInboundIn(data))
         while !isClosing, let piece = input.take(connection.bytesNeeded) {
-            let action = connection.receive(piece.readableBytesSpan, at: .now)
+            let action = connection.receive(piece.readableBytesSpan, at: now)
             if action != .none { perform(action, piece) }
         }
+        connection.heard(unread: input.count, at: now)
+        settle()
+    }
+
+    private func timePassed() {
+        let now = ContinuousClock.now
+        while !isClosing {
+            let action = connection.timePassed(at: now)
+            guard action != .none else { break }
+            perform(action, ByteBuffer())
+        }
+        settle()
+    }
+
+    /// What may follow from anything that happened.
+    private func settle() {
         resumeReady()
+        closeIfDrained()
+        if !isClosing { alarm?.set(connection.nextDeadline) }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -76,6 +110,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         stopEverything()
+        writer?.detach()
         self.context = nil
     }
 
@@ -93,18 +128,30 @@ final class ServerConnectionHandler: ChannelInboundHandler {
         case .sendPreface:
             write(OutgoingFrames.greeting(configuration.settings.entries))
         case .ready:
-            handshakeTimer?.cancel()
+            break
         case .open(let stream, let open, let timeout):
             start(stream, open, timeout, piece)
         case .refuse(let stream):
-            write(OutgoingFrames.bare(FrameHeader(.cancel, stream: stream, aux: FrameHeader.refused)))
+            writeUnpaid(OutgoingFrames.bare(FrameHeader(.cancel, stream: stream, aux: FrameHeader.refused)))
         case .cancel(let stream):
             stop(stream)
+        case .stalled(let stream):
+            endUnfinished(stream, "the client has not read for too long")
         case .answerPing(let bytes):
-            answerPing(bytes)
+            writer?.answerPing(bytes) { self.connection.pingAnswered() }
+        case .sendPing(let bytes):
+            write(OutgoingFrames.ping(bytes, isAnswer: false))
+        case .goAway(let header, let payload, let ping):
+            write(OutgoingFrames.goAway(header, payload))
+            if let ping { write(OutgoingFrames.ping(ping, isAnswer: false)) }
+            configuration.observer?.goAwaySent(payload.code)
         case .clientLeaves(let goAway):
             guard goAway.code != .noError else { return }
             logger.notice("the client gave up the connection: \(goAway.code): \(goAway.text)")
+            context?.close(promise: nil)
+        case .dead:
+            logger.notice("the client does not answer any more")
+            stopEverything()
             context?.close(promise: nil)
         case .fail(let error):
             fail(error)
@@ -113,6 +160,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
 
     private func start(_ stream: StreamID, _ open: OpenPayload, _ timeout: Duration?, _ piece: ByteBuffer) {
         guard let context else { return }
+        guard table.takeCall() else { return perform(connection.refuse(stream, at: .now), ByteBuffer()) }
         var call = InterceptedCall(
             path: open.path,
             method: router.method(open.path),
@@ -137,7 +185,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
         let this = NIOLoopBound(self, eventLoop: context.eventLoop)
         switch accepted {
         case .failure(let error):
-            handlerReturned(stream, .failure(error), ranges: 0)
+            handlerReturned(stream, .failure(error), ranges: 0, isEarly: true)
         case .success(let accepted):
             let task = CallTask(
                 accepted: accepted,
@@ -149,13 +197,6 @@ final class ServerConnectionHandler: ChannelInboundHandler {
             calls[stream]?.deadline = timeout.map { timeout in
                 context.eventLoop.scheduleTask(in: TimeAmount(timeout)) { this.value.timeIsUp(stream, open.path) }
             }
-        }
-    }
-
-    private func answerPing(_ bytes: UInt64) {
-        guard let context else { return }
-        context.writeAndFlush(wrapOutboundOut(OutgoingFrames.pingAnswer(bytes))).assumeIsolated().whenComplete { _ in
-            self.connection.pingAnswered()
         }
     }
 
@@ -184,44 +225,73 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     func waitForCredit(_ stream: StreamID, _ continuation: CheckedContinuation<Bool, Never>) {
         guard connection.isOpen(stream), calls[stream] != nil else { return continuation.resume(returning: false) }
         calls[stream]?.waiting = continuation
-        connection.requestCredit(for: stream)
-        resumeReady()
+        connection.requestCredit(for: stream, at: .now)
+        settle()
+        if connection.isStalled(stream) {
+            calls[stream]?.isStalled = true
+            configuration.observer?.streamStalled()
+        }
     }
 
     /// The task of a call has made a message.
-    func send(_ message: ByteBuffer, on stream: StreamID) {
+    func send(_ message: ByteBuffer, on stream: StreamID, position: UInt64?) {
         guard let header = connection.sendMessage(on: stream, length: message.readableBytes) else { return }
         calls[stream]?.intercepted.sent(bytes: message.readableBytes, at: .now)
+        calls[stream]?.position = position
         write(OutgoingFrames.bare(header))
         write(message)
     }
 
     /// The task of a call is over; only now its place is free (P-23).
-    func handlerReturned(_ stream: StreamID, _ outcome: Result<StatusDetails, CallError>, ranges: UInt64) {
+    func handlerReturned(
+        _ stream: StreamID,
+        _ outcome: Result<StatusDetails, CallError>,
+        ranges: UInt64,
+        isEarly: Bool = false
+    ) {
         calls[stream]?.deadline?.cancel()
-        if connection.end(stream) { writeEnd(stream, outcome) }
+        if connection.end(stream) {
+            writeEnd(stream, outcome)
+            if isEarly { perform(connection.endedEarly(at: .now), ByteBuffer()) }
+        }
         calls[stream]?.intercepted.end(outcome.error, ranges: ranges, at: .now)
         calls[stream] = nil
-        connection.handlerReturned(stream)
-        resumeReady()
-        closeIfDrained()
+        table.returnCall()
+        connection.handlerReturned(stream, at: .now)
+        settle()
     }
 
     private func timeIsUp(_ stream: StreamID, _ path: String) {
         guard connection.end(stream) else { return }
         writeEnd(stream, .failure(CallError(.deadline, "the time for \(path) is up")))
         stop(stream)
-        resumeReady()
+        perform(connection.endedEarly(at: .now), ByteBuffer())
+        settle()
+    }
+
+    /// A stream is closed whose answer is not at its end: the client is told where to resume.
+    private func endUnfinished(_ stream: StreamID, _ why: String) {
+        writeEnd(stream, .failure(CallError(endedByServer: why, resumeOffset: calls[stream]?.position)))
+        stop(stream)
     }
 
     /// Tells the task of a call that nobody waits for it any more.
     private func stop(_ stream: StreamID) {
         calls[stream]?.task?.cancel()
-        calls[stream]?.waiting.take()?.resume(returning: false)
+        wake(stream, mayGoOn: false)
+    }
+
+    private func wake(_ stream: StreamID, mayGoOn: Bool) {
+        guard let waiting = calls[stream]?.waiting.take() else { return }
+        if calls[stream]?.isStalled == true {
+            calls[stream]?.isStalled = false
+            configuration.observer?.stallEnded()
+        }
+        waiting.resume(returning: mayGoOn)
     }
 
     private func stopEverything() {
-        handshakeTimer?.cancel()
+        alarm?.cancel()
         connection.close()
         for stream in calls.keys {
             calls[stream]?.deadline?.cancel()
@@ -233,7 +303,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     private func resumeReady() {
         guard let context else { return }
         while context.channel.isWritable, let stream = connection.nextReady() {
-            calls[stream]?.waiting.take()?.resume(returning: true)
+            wake(stream, mayGoOn: true)
         }
     }
 
@@ -241,51 +311,62 @@ final class ServerConnectionHandler: ChannelInboundHandler {
         calls[stream]?.intercepted.tell(outcome.error)
         switch outcome {
         case .success(let details):
-            write(OutgoingFrames.end(stream, status: 0, EndPayload(details: (try? details.encode()) ?? [])))
+            writeUnpaid(OutgoingFrames.end(stream, status: 0, EndPayload(details: (try? details.encode()) ?? [])))
         case .failure(let error):
             // A failure is never told as OK, whatever its author says.
             let status = UInt32(exactly: error.status.rawValue).flatMap { (1...16).contains($0) ? $0 : nil } ?? 2
             let details = (try? StatusDetails(error).encode()) ?? []
-            write(OutgoingFrames.end(stream, status: status, EndPayload(text: error.message, details: details)))
+            writeUnpaid(OutgoingFrames.end(stream, status: status, EndPayload(text: error.message, details: details)))
         }
     }
 
     // MARK: Stopping
 
-    /// Takes up no more calls, and closes when the last has ended.
+    /// Takes up what is on its way and no more, and closes when the last call has ended (P-85).
     func drain() {
         guard let context, !isClosing else { return }
         guard connection.hasSentPreface else {
             context.close(promise: nil)
             return
         }
-        if let header = connection.drain() {
-            let goAway = GoAwayPayload(code: .noError, text: "the server is stopping")
-            write(OutgoingFrames.goAway(header, goAway))
-            configuration.observer?.goAwaySent(.noError)
+        perform(connection.beginDrain("the server is stopping", at: .now), ByteBuffer())
+        settle()
+    }
+
+    /// Ends the calls that are left, and closes (P-86).
+    func endPatience() {
+        guard !isClosing else { return }
+        perform(connection.decideDrain(), ByteBuffer())
+        for stream in calls.keys.sorted() where connection.end(stream) {
+            endUnfinished(stream, "the server is stopping, and the call took longer than it could wait")
         }
-        closeIfDrained()
+        closeGracefully()
     }
 
     private func closeIfDrained() {
-        guard let context, !isClosing, connection.isDrained else { return }
+        if !isClosing, connection.isDrained { closeGracefully() }
+    }
+
+    private func closeGracefully() {
+        guard let context, !isClosing else { return }
         isClosing = true
-        handshakeTimer?.cancel()
-        connection.close()
+        stopEverything()
         GracefulClose.begin(context)
     }
 
-    /// Writes a frame, or a part of one. What one turn of the event loop writes is flushed together.
     private func write(_ frame: ByteBuffer) {
-        guard let context else { return }
-        context.write(wrapOutboundOut(frame), promise: nil)
-        guard !isFlushScheduled else { return }
-        isFlushScheduled = true
-        let this = NIOLoopBound(self, eventLoop: context.eventLoop)
-        context.eventLoop.execute {
-            this.value.isFlushScheduled = false
-            this.value.context?.flush()
-        }
+        writer?.write(frame)
+    }
+
+    /// Writes a frame that a client can ask for without reading it.
+    private func writeUnpaid(_ frame: ByteBuffer) {
+        guard let writer, !writer.writeUnpaid(frame), !isClosing else { return }
+        isClosing = true
+        let error = ProtocolError(.excessiveLoad, "The client asks and does not read what it is answered.")
+        logger.notice("the connection ends: \(error)")
+        configuration.observer?.connectionFailed(error)
+        stopEverything()
+        context?.close(promise: nil)
     }
 }
 

@@ -15,7 +15,7 @@ enum ServerSubject {
         var configuration = ServerConfiguration()
         if let value = options.number("max_frame") { configuration.settings.maximumFrame = value }
         if let value = options.number("max_streams") { configuration.settings.maximumStreams = value }
-        if let value = options.time("handshake") { configuration.handshakeTimeout = value }
+        if let value = options.time("handshake") { configuration.times.handshake = value }
         if let value = options.time("grace") { configuration.gracePeriod = value }
         do {
             let server = try await RPCServer.bind(

@@ -61,7 +61,7 @@ struct ConversationVectorTests {
                     result = .init(word: "error", value: error.code.goAwayCode?.name ?? "NONE")
                 case .answerPing:
                     connection.pingAnswered()
-                case .none, .ready, .end, .cancelled:
+                case .none, .ready, .end, .cancelled, .sendPing, .dead:
                     break
                 }
                 return true
@@ -92,7 +92,8 @@ struct ConversationVectorTests {
                 case .refuse(let stream): found.append(.init(word: "refused", value: "\(stream)"))
                 case .fail(let error):
                     found.append(.init(word: "error", value: error.code.goAwayCode?.name ?? "NONE"))
-                case .none, .sendPreface, .ready, .answerPing, .clientLeaves: break
+                case .answerPing: connection.pingAnswered()
+                case .none, .sendPreface, .ready, .clientLeaves, .stalled, .sendPing, .goAway, .dead: break
                 }
                 return true
             }

@@ -34,7 +34,11 @@ struct FuzzTests {
                     return true
                 }
                 while let stream = server.nextReady() { _ = server.sendMessage(on: stream, length: 1) }
-                if random.chance(2) { _ = server.drain() }
+                if random.chance(2) { _ = server.beginDrain("", at: .now) }
+                if random.chance(2) { _ = server.decideDrain() }
+                if random.chance(5) {
+                    _ = server.timePassed(at: .now + .seconds(Int.random(in: 0...500, using: &random)))
+                }
             }
             server.close()
         }

@@ -56,7 +56,10 @@ struct WireVectorTests {
         check(vector) { bytes throws(ProtocolError) in
             try ServerSettings(SettingsEntries(decoding: bytes.span.bytes))
         } values: {
-            ["max_frame \($0.maximumFrame)", "max_streams \($0.maximumStreams)"]
+            [
+                "max_frame \($0.maximumFrame)", "max_streams \($0.maximumStreams)",
+                "min_ping_interval \($0.minimumPingInterval)",
+            ]
         } encode: {
             $0.entries.encode(into: &$1)
         }

@@ -120,7 +120,7 @@ struct ServerTLSTests {
             #expect(test.counts.opened == 0)
         }
         var configuration = ServerConfiguration()
-        configuration.handshakeTimeout = .milliseconds(50)
+        configuration.times.handshake = .milliseconds(50)
         let context = try NIOSSLContext(configuration: serverWithoutClients())
         configuration.tls = ServerTLS { ServerTLS.Protection(context: context, trust: 0) }
         try await TestServer.with(configuration) { test in
