@@ -13,18 +13,25 @@ public final class Server: Sendable {
     public let addresses: [String]
 
     private let transport: RPCServer
+    private let operations: Operations
     private let logger: Logger
 
-    private init(_ transport: RPCServer, logger: Logger) {
+    private init(_ transport: RPCServer, _ operations: Operations, logger: Logger) {
         self.transport = transport
+        self.operations = operations
         self.logger = logger
         addresses = transport.endpoints.map(\.description)
     }
 
     /// Starts a server. When this returns it serves, until `stop()`.
     ///
+    /// - Parameter metrics: takes the server's figures, and tells them where the settings say so.
     /// - Throws: `SettingsError` for a setting that is not allowed; `StartFailure` where it cannot listen.
-    public static func start(_ settings: Settings, logger: Logger) async throws -> Server {
+    public static func start(
+        _ settings: Settings,
+        metrics registry: PrometheusRegistry = PrometheusRegistry(),
+        logger: Logger
+    ) async throws -> Server {
         let endpoints = try settings.listen.map { try endpoint($0, isInsecure: settings.isInsecure) }
         let files: RootedFiles
         do {
@@ -33,7 +40,10 @@ public final class Server: Sendable {
             throw SettingsError(message: error.message)
         }
         if settings.roots.isEmpty { logger.warning("there are no roots, so there is no disk to ask about") }
-        let configuration = ServerConfiguration()
+        let operations = try await Operations.start(settings, registry: registry, logger: logger)
+        var configuration = ServerConfiguration()
+        configuration.observer = operations.metrics.connections
+        configuration.interceptors = [operations.metrics.calls]
         let transport: RPCServer
         do {
             transport = try await RPCServer.bind(
@@ -43,9 +53,11 @@ public final class Server: Sendable {
                 logger: logger
             )
         } catch {
+            await operations.stop()
             throw StartFailure(message: error.message)
         }
-        let server = Server(transport, logger: logger)
+        operations.setServing(true)
+        let server = Server(transport, operations, logger: logger)
         logger.info("serving", metadata: ["addresses": "\(server.addresses)", "roots": "\(settings.roots)"])
         return server
     }
@@ -53,10 +65,12 @@ public final class Server: Sendable {
     /// Takes up no more calls, waits a while for those under way, and returns when everything is closed.
     public func stop() async {
         logger.info("stopping")
+        operations.setServing(false)
         // Before the listeners close: as long as this server answers there, nobody else can have taken the path. Later a
         // successor may have, while calls are still under way here.
         for case .unix(let path) in transport.endpoints { unlink(path) }
         await transport.stop()
+        await operations.stop()
         logger.info("stopped")
     }
 

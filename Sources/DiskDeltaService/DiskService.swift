@@ -33,6 +33,7 @@ public struct DiskService: Sendable {
         _ context: CallContext
     ) throws(CallError) -> RangeAnswerStream {
         let chain = try openChain(path)
+        context.notes.namesEpoch = !(question.ifEpoch ?? "").isEmpty
         do throws(QueryError) {
             return RangeAnswerStream(
                 try Plan(question, about: chain),

@@ -32,8 +32,20 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
     )
     var listen: [String] = []
 
+    @Option(
+        name: .customLong("metrics-listen"),
+        help: ArgumentHelp(
+            "Where to serve figures for Prometheus and a health page, over plain HTTP. Nowhere by default.",
+            valueName: "HOST:PORT"
+        )
+    )
+    var metricsListen: String?
+
     @Option(name: .customLong("log-level"), help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel: String?
+
+    @Option(name: .customLong("log-format"), help: "text or json.")
+    var logFormat: String?
 
     @Flag(help: "Listen where others than this machine's users can connect, without protection.")
     var insecure = false
@@ -43,18 +55,24 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         if let config { flags[.config] = [config] }
         if !root.isEmpty { flags[.root] = root }
         if !listen.isEmpty { flags[.listen] = listen }
+        if let metricsListen { flags[.metricsListen] = [metricsListen] }
         if let logLevel { flags[.logLevel] = [logLevel] }
+        if let logFormat { flags[.logFormat] = [logFormat] }
         if insecure { flags[.insecure] = ["true"] }
         let settings = try Settings.resolve(
             flags: flags,
             environment: ProcessInfo.processInfo.environment,
             readFile: { try? String(contentsOfFile: $0, encoding: .utf8) }
         )
-        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        LoggingSystem.bootstrap { _ in LineLogHandler(format: settings.logFormat) }
         var logger = Logger(label: "diskdeltad")
         logger.logLevel = settings.logLevel
         let stopSignal = StopSignal()
-        let server = try await Server.start(settings, logger: logger)
+        let server = try await Server.start(
+            settings,
+            metrics: PrometheusRegistry.bootstrapProcess(),
+            logger: logger
+        )
         for address in server.addresses {
             print("listening on \(address)")
         }

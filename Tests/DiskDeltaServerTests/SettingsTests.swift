@@ -20,6 +20,8 @@ struct SettingsTests {
         #expect(settings.listen == ["127.0.0.1:7420"])
         #expect(settings.roots == [])
         #expect(settings.logLevel == .info)
+        #expect(settings.logFormat == .text)
+        #expect(settings.metricsListen == nil)
         #expect(!settings.isInsecure)
     }
 
@@ -62,6 +64,7 @@ struct SettingsTests {
             ("log-level = info\nlog-level = debug", "line 2: log-level is set a second time"),
             ("log-level = loud", "The log level \"loud\" is not one of"),
             ("insecure = perhaps", "must be true or false"),
+            ("log-format = xml", "The log format \"xml\" is not one of text, json"),
         ]
     )
     func mistakes(file: String, expected: String) throws {

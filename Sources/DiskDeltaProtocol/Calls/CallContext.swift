@@ -38,14 +38,25 @@ public struct CallContext: Sendable {
 
 /// What a service notes about a call for whoever keeps records of calls.
 public final class CallNotes: Sendable {
-    private let state = Mutex("")
+    private struct State {
+        var disk = ""
+        var namesEpoch = false
+    }
+
+    private let state = Mutex(State())
 
     public init() {}
 
     /// The disk that the call is about, as the caller named it; empty where it is about none. What it contains is the
     /// caller's choice.
     public var disk: String {
-        get { state.withLock { $0 } }
-        set { state.withLock { $0 = newValue } }
+        get { state.withLock { $0.disk } }
+        set { state.withLock { $0.disk = newValue } }
+    }
+
+    /// Whether the caller wants an answer about one state of the disk only (`if_epoch`).
+    public var namesEpoch: Bool {
+        get { state.withLock { $0.namesEpoch } }
+        set { state.withLock { $0.namesEpoch = newValue } }
     }
 }

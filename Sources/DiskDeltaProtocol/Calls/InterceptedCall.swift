@@ -39,6 +39,7 @@ public struct InterceptedCall: Sendable {
     /// A message was sent.
     public mutating func sent(bytes: Int, at now: ContinuousClock.Instant) {
         if counts.messages == 0 { counts.timeToFirstMessage = now - start }
+        if counts.messages == 1 { counts.timeToSecondMessage = now - start }
         counts.messages &+= 1
         counts.bytes &+= UInt64(clamping: bytes)
     }

@@ -53,6 +53,9 @@ public struct CallCounts: Hashable, Sendable {
     public var ranges: UInt64 = 0
     /// From the arrival of the call to its first message; nil where none was sent.
     public var timeToFirstMessage: Duration?
+    /// From the arrival of the call to its second message, which is the first batch of an answer about ranges; nil where
+    /// none was sent.
+    public var timeToSecondMessage: Duration?
     /// From the arrival of the call to its end.
     public var duration = Duration.zero
 

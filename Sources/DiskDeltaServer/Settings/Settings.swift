@@ -7,6 +7,9 @@ public struct Settings: Sendable, Hashable {
     /// Where to listen: `HOST:PORT`, `[V6]:PORT` or `unix:/path`.
     public var listen: [String] = []
     public var logLevel: Logger.Level = .info
+    public var logFormat = LogFormat.text
+    /// Where to serve metrics, `HOST:PORT` or `[V6]:PORT`; nil serves none.
+    public var metricsListen: String?
     /// Whether to listen without protection where others than this machine's own users can connect.
     public var isInsecure = false
 
@@ -51,6 +54,14 @@ public struct Settings: Sendable, Hashable {
             }
             logLevel = level
         }
+        if let text = values[.logFormat]?.last {
+            guard let format = LogFormat(rawValue: text) else {
+                let known = LogFormat.allCases.map(\.rawValue).joined(separator: ", ")
+                throw SettingsError(message: "The log format \"\(text)\" is not one of \(known)")
+            }
+            logFormat = format
+        }
+        metricsListen = values[.metricsListen]?.last
         if let text = values[.insecure]?.last {
             switch text {
             case "true", "yes", "1": isInsecure = true
@@ -64,7 +75,9 @@ public struct Settings: Sendable, Hashable {
 /// The settings there are, under the names of their flags.
 public enum SettingName: String, CaseIterable, Sendable {
     case config, root, listen
+    case metricsListen = "metrics-listen"
     case logLevel = "log-level"
+    case logFormat = "log-format"
     case insecure
 
     /// `DISKDELTAD_LOG_LEVEL`
