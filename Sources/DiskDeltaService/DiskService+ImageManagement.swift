@@ -47,7 +47,7 @@ extension DiskService: ImageManagementService {
         _ request: VirtualHardDiskRequest,
         context: CallContext
     ) async throws(CallError) -> VirtualHardDiskSettingData {
-        let chain = try openChain(request.path)
+        let chain = try openChain(request.path, for: .query, context)
         let layers = chain.layers
         guard let leaf = layers.first else { throw CallError(.internal, "The chain of \(request.path) has no layer") }
         let what = leaf.description
@@ -77,7 +77,7 @@ extension DiskService: ImageManagementService {
         _ request: VirtualHardDiskRequest,
         context: CallContext
     ) async throws(CallError) -> ListBaselinesResponse {
-        let chain = try openChain(request.path)
+        let chain = try openChain(request.path, for: .query, context)
         return ListBaselinesResponse(
             epoch: Epoch(of: chain).description,
             baselines: ChangeQuery.Baseline.all(of: chain).map(DiskDeltaProtocol.Baseline.init),

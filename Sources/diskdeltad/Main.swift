@@ -13,7 +13,8 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
             A setting comes from its flag, else from its environment variable (DISKDELTAD_ROOT, DISKDELTAD_LISTEN, …; lists \
             are separated by commas), else from the configuration file, which has a line "name = value" for each. When the \
             server is ready it prints "listening on ADDRESS" for each listener. SIGTERM and SIGINT stop it: calls under way \
-            may end first.
+            may end first. SIGHUP makes it read the files of certificates, keys, tokens and the policy again; it notices by \
+            itself when they change.
             """,
         version: Server.version
     )
@@ -41,6 +42,33 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
     )
     var metricsListen: String?
 
+    @Option(
+        name: .customLong("tls-certificate"),
+        help: ArgumentHelp("The certificate of this server, in PEM. TCP listeners then speak TLS.", valueName: "FILE")
+    )
+    var tlsCertificate: String?
+
+    @Option(name: .customLong("tls-key"), help: ArgumentHelp("The key of the certificate, in PEM.", valueName: "FILE"))
+    var tlsKey: String?
+
+    @Option(
+        name: .customLong("client-ca"),
+        help: ArgumentHelp("The authorities whose certificates prove who a client is, in PEM.", valueName: "FILE")
+    )
+    var clientCA: String?
+
+    @Option(
+        name: .customLong("token-file"),
+        help: ArgumentHelp("The hashes of the tokens that prove who a client is.", valueName: "FILE")
+    )
+    var tokenFile: String?
+
+    @Option(
+        name: .customLong("policy-file"),
+        help: ArgumentHelp("Who may do what on which roots.", valueName: "FILE")
+    )
+    var policyFile: String?
+
     @Option(name: .customLong("log-level"), help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel: String?
 
@@ -56,6 +84,11 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         if !root.isEmpty { flags[.root] = root }
         if !listen.isEmpty { flags[.listen] = listen }
         if let metricsListen { flags[.metricsListen] = [metricsListen] }
+        if let tlsCertificate { flags[.tlsCertificate] = [tlsCertificate] }
+        if let tlsKey { flags[.tlsKey] = [tlsKey] }
+        if let clientCA { flags[.clientCA] = [clientCA] }
+        if let tokenFile { flags[.tokenFile] = [tokenFile] }
+        if let policyFile { flags[.policyFile] = [policyFile] }
         if let logLevel { flags[.logLevel] = [logLevel] }
         if let logFormat { flags[.logFormat] = [logFormat] }
         if insecure { flags[.insecure] = ["true"] }
@@ -68,16 +101,19 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         var logger = Logger(label: "diskdeltad")
         logger.logLevel = settings.logLevel
         let stopSignal = StopSignal()
+        let reloadSignal = ReloadSignal()
         let server = try await Server.start(
             settings,
             metrics: PrometheusRegistry.bootstrapProcess(),
             logger: logger
         )
+        reloadSignal.whenItComes { server.reload() }
         for address in server.addresses {
             print("listening on \(address)")
         }
         fflush(nil)
         await stopSignal.wait()
+        reloadSignal.cancel()
         await server.stop()
     }
 

@@ -27,7 +27,7 @@ public struct InProcessInvoker: CallInvoker {
             try router.accept(path: method.path, request: UnsafeRawBufferPointer(bytes))
         }
         let deadline = options.timeout.map { ContinuousClock.now + $0 }
-        return InProcessCall(accepted, CallContext(identity: identity, deadline: deadline))
+        return InProcessCall(accepted, CallContext(identity: identity, metadata: options.metadata, deadline: deadline))
     }
 }
 

@@ -10,6 +10,16 @@ public struct Settings: Sendable, Hashable {
     public var logFormat = LogFormat.text
     /// Where to serve metrics, `HOST:PORT` or `[V6]:PORT`; nil serves none.
     public var metricsListen: String?
+    /// The server's certificate, with those that lead to its authority behind it, in PEM.
+    public var tlsCertificate: String?
+    /// The key of the certificate, in PEM.
+    public var tlsKey: String?
+    /// The authorities whose certificates prove who a client is, in PEM.
+    public var clientCA: String?
+    /// The tokens that prove who a client is.
+    public var tokenFile: String?
+    /// Who may do what on which roots.
+    public var policyFile: String?
     /// Whether to listen without protection where others than this machine's own users can connect.
     public var isInsecure = false
 
@@ -62,6 +72,11 @@ public struct Settings: Sendable, Hashable {
             logFormat = format
         }
         metricsListen = values[.metricsListen]?.last
+        tlsCertificate = values[.tlsCertificate]?.last
+        tlsKey = values[.tlsKey]?.last
+        clientCA = values[.clientCA]?.last
+        tokenFile = values[.tokenFile]?.last
+        policyFile = values[.policyFile]?.last
         if let text = values[.insecure]?.last {
             switch text {
             case "true", "yes", "1": isInsecure = true
@@ -76,6 +91,11 @@ public struct Settings: Sendable, Hashable {
 public enum SettingName: String, CaseIterable, Sendable {
     case config, root, listen
     case metricsListen = "metrics-listen"
+    case tlsCertificate = "tls-certificate"
+    case tlsKey = "tls-key"
+    case clientCA = "client-ca"
+    case tokenFile = "token-file"
+    case policyFile = "policy-file"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case insecure

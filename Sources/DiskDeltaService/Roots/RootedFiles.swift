@@ -11,9 +11,11 @@ public struct RootedFiles: ImageFiles {
     private struct OpenRoot: Sendable {
         let root: Root
         let directory: DirectoryHandle
+        /// Whether the caller may use it. A root that he may not use is not there for him, and neither is what lies in it.
+        var isAllowed = true
     }
 
-    private let roots: [OpenRoot]
+    private var roots: [OpenRoot]
 
     /// - Throws: `RootError` where a folder cannot be opened, or two roots have the same name.
     public init(_ roots: [Root]) throws(RootError) {
@@ -25,6 +27,16 @@ public struct RootedFiles: ImageFiles {
             opened.append(OpenRoot(root: root, directory: try DirectoryHandle(root)))
         }
         self.roots = opened
+    }
+
+    /// The same roots for somebody who may use only some of them: the others answer as if they did not exist. A root inside
+    /// another is not a part of it: who may use only the outer one does not come into the inner one by any way.
+    public func restricted(to selection: RootSelection) -> RootedFiles {
+        var restricted = self
+        for index in restricted.roots.indices where !selection.contains(roots[index].root.name) {
+            restricted.roots[index].isAllowed = false
+        }
+        return restricted
     }
 
     public func open(_ name: String) throws(ImageError) -> ImageFile {
@@ -39,11 +51,12 @@ public struct RootedFiles: ImageFiles {
         if name.hasPrefix("/") {
             return try open(parts, name: name, refusedAs: name, isFolder: Self.namesFolder(name))
         }
-        guard let first = parts.first, let found = roots.first(where: { $0.root.name == first }) else {
-            let known = roots.map(\.root.name).sorted().joined(separator: ", ")
+        let allowed = roots.filter(\.isAllowed)
+        guard let first = parts.first, let found = allowed.first(where: { $0.root.name == first }) else {
+            let known = allowed.map(\.root.name).sorted().joined(separator: ", ")
             throw ImageError(
                 .fileNotFound,
-                roots.isEmpty ? "This server has no roots" : "No root has this name: the roots are \(known)",
+                allowed.isEmpty ? "There is no root to ask about" : "No root has this name: the roots are \(known)",
                 path: name
             )
         }
@@ -75,14 +88,13 @@ public struct RootedFiles: ImageFiles {
         isFolder: Bool
     ) throws(ImageError) -> ImageFile {
         let resolved = Self.resolved(absolute)
-        guard let (root, relative) = innermost({ Self.part(of: resolved, below: $0) }) else {
-            throw ImageError(.pathNotAllowed, "This is outside the roots of this server", path: refusedName)
+        guard var (root, relative) = innermost({ Self.part(of: resolved, below: $0) }), root.isAllowed else {
+            throw Self.outside(refusedName)
         }
         let name = name ?? ([root.root.name] + relative).joined(separator: "/")
         // Behind a symbolic link ".." leads elsewhere than the text says, and only the kernel knows where.
-        if let (root, relative) = innermost({ Self.part(of: absolute, below: $0) }) {
-            return try open(relative, in: root, name: name, isFolder: isFolder)
-        }
+        if let unresolved = innermost({ Self.part(of: absolute, below: $0) }) { (root, relative) = unresolved }
+        guard root.isAllowed else { throw Self.outside(refusedName) }
         return try open(relative, in: root, name: name, isFolder: isFolder)
     }
 
@@ -92,10 +104,20 @@ public struct RootedFiles: ImageFiles {
         name: String,
         isFolder: Bool
     ) throws(ImageError) -> ImageFile {
+        // Whether or not something is there: the answer must not tell.
+        let textual = PathParts.components(of: opened.root.directory) + Self.resolved(relative)
+        guard innermost({ Self.part(of: textual, below: $0) })?.root.isAllowed ?? true else {
+            throw ImageError.opening(name, failedWith: ENOENT)
+        }
         // With the slash the kernel takes a folder only.
         let path = relative.isEmpty ? "." : relative.joined(separator: "/") + (isFolder ? "/" : "")
         let descriptor = diskdelta_open_beneath(opened.directory.descriptor, path)
         guard descriptor >= 0 else { throw ImageError.opening(name, failedWith: errno) }
+        // A symbolic link may have led into another root.
+        guard roots.allSatisfy(\.isAllowed) || isInAllowedRoot(descriptor) else {
+            close(descriptor)
+            throw ImageError.opening(name, failedWith: ENOENT)
+        }
         return try ImageFile(
             takingDescriptor: descriptor,
             name: name,
@@ -103,13 +125,46 @@ public struct RootedFiles: ImageFiles {
         )
     }
 
-    /// The root with the longest folder below which `part` finds the way.
+    private static func outside(_ name: String) -> ImageError {
+        ImageError(.pathNotAllowed, "This is outside the roots of this server", path: name)
+    }
+
+    /// Whether an open file lies, wherever links have led, in a root that may be used. Where the system does not tell, it
+    /// does not.
+    private func isInAllowedRoot(_ descriptor: Int32) -> Bool {
+        guard let path = Self.path(of: descriptor) else { return false }
+        var best: (isAllowed: Bool, depth: Int)?
+        for candidate in roots {
+            // Folders may have been renamed since they were opened.
+            guard let folder = Self.path(of: candidate.directory.descriptor), path.starts(with: folder) else {
+                continue
+            }
+            if let best, best.depth > folder.count || (best.depth == folder.count && best.isAllowed) { continue }
+            best = (candidate.isAllowed, folder.count)
+        }
+        return best?.isAllowed ?? false
+    }
+
+    /// Where an open file is in truth; nil where the system does not tell.
+    private static func path(of descriptor: Int32) -> [String]? {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(PATH_MAX)) { buffer in
+            guard let start = buffer.baseAddress else { return nil }
+            let length = readlink("/proc/self/fd/\(descriptor)", start, buffer.count)
+            guard length > 0, length < buffer.count else { return nil }
+            let bytes = buffer[..<length].map { UInt8(bitPattern: $0) }
+            return PathParts.components(of: String(decoding: bytes, as: UTF8.self))
+        }
+    }
+
+    /// The root with the longest folder below which `part` finds the way; of several with the same folder, one that may be
+    /// used.
     private func innermost(_ part: ([String]) -> [String]?) -> (root: OpenRoot, relative: [String])? {
         var best: (root: OpenRoot, relative: [String], depth: Int)?
         for candidate in roots {
             for spelling in candidate.root.spellings {
                 let folder = Self.resolved(PathParts.components(of: spelling))
                 guard let relative = part(folder), folder.count >= best?.depth ?? 0 else { continue }
+                if let best, best.depth == folder.count, best.root.isAllowed { continue }
                 best = (candidate, relative, folder.count)
             }
         }

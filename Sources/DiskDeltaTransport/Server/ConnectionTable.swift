@@ -42,6 +42,9 @@ final class ConnectionTable: Sendable {
         state.withLock { _ = $0.open.removeValue(forKey: ObjectIdentifier(connection.channel)) }
     }
 
+    /// Those that there are.
+    var open: [Connection] { state.withLock { Array($0.open.values) } }
+
     /// Adds no more connections. Those that there are.
     func stop() -> [Connection] {
         state.withLock { state in

@@ -115,6 +115,17 @@ public final class RPCServer: Sendable {
         cut.cancel()
     }
 
+    /// Lets connections end in order whose certificates were verified under another state of trust than `trust`
+    /// (``PeerCertificate/trust``), so that their clients connect again and prove anew who they are. Calls under way go on to
+    /// their end.
+    public func drainConnections(notVerifiedUnder trust: UInt64) {
+        for connection in connections.open {
+            connection.onEventLoop { handler in
+                if let certificate = handler.caller.certificate, certificate.trust != trust { handler.drain() }
+            }
+        }
+    }
+
     /// Protects a connection over TCP, where the server does.
     private static func addTLS(
         to channel: any Channel,
