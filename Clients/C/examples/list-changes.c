@@ -1,7 +1,10 @@
 /*
  * Prints the ranges of a disk that changed since a baseline, one per line: offset, length, kind.
  *
- *     list-changes ADDRESS DISK LIMIT_ID
+ *     list-changes ADDRESS DISK LIMIT_ID [PATIENCE]
+ *
+ * An answer that breaks off is resumed as long as there is progress at least every PATIENCE ms: 5000 where it is not
+ * given; 0: it is not resumed.
  *
  * It exits 0 only when the answer is complete. Otherwise it says why in one line on standard error, and exits with the
  * code that goes with the reason. ADDRESS is HOST:PORT, [IPv6]:PORT or unix:/path.
@@ -10,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static int complain(const diskdelta_error *error)
 {
@@ -17,12 +21,14 @@ static int complain(const diskdelta_error *error)
     return diskdelta_reason_exit_code(error->reason);
 }
 
-static int print_changes(diskdelta_client *client, const char *disk, const char *limit_id)
+static int print_changes(diskdelta_client *client, const char *disk, const char *limit_id, uint32_t patience)
 {
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
     request.path = disk;
     request.limit_id = limit_id;
-    diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
+    diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;
+    options.patience_ms = patience != 0 ? patience : DISKDELTA_OFF;
+    diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, &options);
     if (changes == NULL)
         return complain(diskdelta_client_error(client));
 
@@ -42,12 +48,13 @@ static int print_changes(diskdelta_client *client, const char *disk, const char 
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: list-changes ADDRESS DISK LIMIT_ID\n");
+    if (argc != 4 && argc != 5) {
+        fprintf(stderr, "usage: list-changes ADDRESS DISK LIMIT_ID [PATIENCE]\n");
         return 2;
     }
+    uint32_t patience = argc == 5 ? (uint32_t)strtoul(argv[4], NULL, 10) : 5000;
     diskdelta_client *client = diskdelta_client_create(NULL);
-    int code = diskdelta_client_connect(client, argv[1], NULL) == 0 ? print_changes(client, argv[2], argv[3])
+    int code = diskdelta_client_connect(client, argv[1], NULL) == 0 ? print_changes(client, argv[2], argv[3], patience)
                                                                     : complain(diskdelta_client_error(client));
     diskdelta_client_close(client);
 

@@ -32,6 +32,7 @@
  * structure that a caller fills in starts with its _INIT macro. Every close and free function accepts NULL.
  *
  * THREADS. A client, with all streams opened on it, is used by one thread at a time. Different clients are independent.
+ * Only diskdelta_client_cancel() may be called from anywhere, also from a signal handler.
  * The library has no global state, starts no thread, and touches no signal (a broken connection raises no SIGPIPE).
  * After fork() only one of the two processes may go on using a client.
  *
@@ -44,6 +45,7 @@
 #include <diskdelta/answer.h>
 #include <diskdelta/carrier.h>
 #include <diskdelta/common.h>
+#include <diskdelta/core.h>
 #include <diskdelta/health.h>
 #include <diskdelta/image_management.h>
 #include <diskdelta/jobs.h>
@@ -103,6 +105,14 @@ typedef struct diskdelta_client_options {
     uint32_t connection_credit;
     /* What the connection is secured with, such as TLS; NULL for a plain one. It must live as long as the client. */
     const diskdelta_security *security;
+    /*
+     * How long the server may be silent, in ms, while a call is under way, until it is asked whether it is still there;
+     * 30000 by default, DISKDELTA_OFF for never. It is not asked more often than it allows. Time that the program
+     * spends outside of the library does not count against the server.
+     */
+    uint32_t keepalive_ms;
+    /* How long the server may then stay silent, in ms, until the connection counts as broken; 20000 by default. */
+    uint32_t keepalive_timeout_ms;
 } diskdelta_client_options;
 
 #define DISKDELTA_CLIENT_OPTIONS_INIT                                                                                  \
@@ -114,11 +124,25 @@ typedef struct diskdelta_client_options {
 DISKDELTA_API diskdelta_client *diskdelta_client_create(const diskdelta_allocator *allocator);
 
 /*
+ * What a function gives in place of waiting, on a client that never waits: see diskdelta_client_set_waiting(). Nothing
+ * has failed; the same call gives more later.
+ */
+#define DISKDELTA_WOULD_WAIT 2
+
+/*
  * Connects to `HOST:PORT`, `[IPv6]:PORT` or `unix:/path`, and waits until both sides have introduced themselves.
  * `options` may be NULL. 0, or -1: SERVER_UNAVAILABLE where nobody answers, DEADLINE where the time was up,
- * INVALID_PARAMETER where the address or an option is malformed, ANSWER_INVALID where the peer is no DiskDelta server.
+ * INVALID_PARAMETER where the address or an option is malformed, ANSWER_INVALID where the peer is no DiskDelta server,
+ * UNAUTHENTICATED where it is not who it should be, or refuses the client, CANCELLED after diskdelta_client_cancel().
+ * DISKDELTA_WOULD_WAIT on a client that never waits: then diskdelta_client_finish_connecting() tells what became of it.
  *
- * A client that is connected already, or whose connection broke, may connect again: the streams it had have failed.
+ * The time of connecting bounds everything but one: a HOST that is a name is looked up first, by the system's resolver,
+ * which takes as long as it is set up to (resolv.conf, 5 s for each server by default). That time counts, but it is not
+ * cut short. A numeric address is not looked up.
+ *
+ * From then on the client connects again by itself, when a call needs a connection and there is none: after a failure
+ * it waits 100 ms first, then each time 1.6 times as long, at most 120 s, varied by 20 %. A client that is connected
+ * already may also be told to connect elsewhere: the streams it had have failed.
  */
 DISKDELTA_API int diskdelta_client_connect(diskdelta_client *client, const char *address,
                                            const diskdelta_client_options *options);
@@ -130,19 +154,93 @@ DISKDELTA_API int diskdelta_client_connect(diskdelta_client *client, const char 
 DISKDELTA_API int diskdelta_client_connect_carrier(diskdelta_client *client, diskdelta_carrier carrier,
                                                    const diskdelta_client_options *options);
 
+/* What became of connecting, on a client that never waits: 0, -1, or DISKDELTA_WOULD_WAIT while it is under way. On one
+ * that waits, it waits for the connection that is being made. */
+DISKDELTA_API int diskdelta_client_finish_connecting(diskdelta_client *client);
+
+/*
+ * Cancels what is under way on the client: connecting, and every call that has not ended, fails with CANCELLED, and a
+ * function that waits returns at once. Where nothing is under way, the next thing is cancelled. The client can be used
+ * as before afterwards. A program that has an event loop of its own wakes it itself.
+ *
+ * It may be called from any thread and from a signal handler, while the client is not being closed.
+ */
+DISKDELTA_API void diskdelta_client_cancel(diskdelta_client *client);
+
 /* Why the last call on the client failed. Never NULL, also for a NULL client. */
 DISKDELTA_API const diskdelta_error *diskdelta_client_error(const diskdelta_client *client);
 
 /* Disconnects and frees. Streams that are still open have failed with CANCELLED, and must still be closed. */
 DISKDELTA_API void diskdelta_client_close(diskdelta_client *client);
 
+/* ---- Event loops ----------------------------------------------------------------------------------------------- */
+
+/*
+ * Whether functions wait, which they do by default. Those of a client that never waits return at once:
+ * diskdelta_client_connect(), diskdelta_changes_next() and the _next functions of streams give DISKDELTA_WOULD_WAIT
+ * where they would have to wait; calls with one answer fail with INVALID_PARAMETER. The program's event loop waits
+ * instead:
+ *
+ *     poll for diskdelta_client_fd() and diskdelta_client_direction(), at most diskdelta_client_timeout_ms();
+ *     call diskdelta_client_notify_readable(), _writable() or _timeout();
+ *     call the _next functions of all open streams until they give DISKDELTA_WOULD_WAIT;
+ *     and again, with what fd, direction and timeout are then.
+ *
+ * Looking up the name of a host is the one thing that waits all the same: give a numeric address.
+ */
+DISKDELTA_API void diskdelta_client_set_waiting(diskdelta_client *client, bool waits);
+
+/* The file descriptor to wait for; -1 where there is none now. It changes whenever the client connects. */
+DISKDELTA_API int diskdelta_client_fd(const diskdelta_client *client);
+
+/* What to wait for: DISKDELTA_DIRECTION_READ, DISKDELTA_DIRECTION_WRITE, both, or 0 where there is nothing now. */
+DISKDELTA_API unsigned diskdelta_client_direction(const diskdelta_client *client);
+
+/* The ms until diskdelta_client_notify_timeout() must be called, as poll(2) takes them: -1 for never. */
+DISKDELTA_API int diskdelta_client_timeout_ms(const diskdelta_client *client);
+
+/* The file descriptor can be read from, or has an error: receives what there is, without waiting. */
+DISKDELTA_API void diskdelta_client_notify_readable(diskdelta_client *client);
+
+/* The file descriptor can be written to: sends what there is, without waiting. */
+DISKDELTA_API void diskdelta_client_notify_writable(diskdelta_client *client);
+
+/* The time has come: lets calls fail whose time is up, and connects again where a call waits for that. */
+DISKDELTA_API void diskdelta_client_notify_timeout(diskdelta_client *client);
+
 /* ---- Calls ----------------------------------------------------------------------------------------------------- */
 
+/*
+ * What a caller may say about one call. Every member but the first may be 0: then its default holds.
+ *
+ * A call that the server provably did not begin is made again by itself: its request was never sent whole, or the
+ * server said that it was going away and did not take it up, or, if the call may wait, that it was full. No other call
+ * is, but range answers are resumed.
+ */
 struct diskdelta_call_options {
     /* The size of this structure, as DISKDELTA_CALL_OPTIONS_INIT sets it. */
     size_t struct_size;
     /* The time the whole call may take, in ms, from its start; at most 2147483647. 0 means no limit. */
     uint32_t timeout_ms;
+    /*
+     * Whether the call waits for a connection while there is none, as long as its time lasts. Otherwise it fails with
+     * SERVER_UNAVAILABLE as soon as an attempt to connect fails.
+     */
+    bool wait_for_ready;
+    /*
+     * How long a range answer that broke off may go on without progress, in ms, while it is resumed; 30000 by default,
+     * DISKDELTA_OFF: it is not resumed. Other calls have no use for it.
+     */
+    uint32_t patience_ms;
+    /*
+     * A token that says who asks, of the characters A-Z a-z 0-9 - . _ ~ + / =; NULL for none. It is only sent over TLS,
+     * to a Unix socket or to this machine: otherwise the call fails with INVALID_PARAMETER.
+     */
+    const char *bearer_token;
+    /* More metadata, `metadata_count` entries of at most 8192 bytes in all. The keys `authorization` and
+     * `diskdelta-...` are not for programs. */
+    const diskdelta_metadata *metadata;
+    size_t metadata_count;
 };
 
 #define DISKDELTA_CALL_OPTIONS_INIT                                                                                    \
@@ -187,7 +285,13 @@ typedef struct diskdelta_batch {
     uint64_t processed_end;
 } diskdelta_batch;
 
-/* A range answer under way. Every range is verified before it is handed out. */
+/*
+ * A range answer under way. Every range is verified before it is handed out.
+ *
+ * An answer that breaks off after its header, because the connection ends or the server does, is resumed by itself: the
+ * client connects again and asks for the rest, on the condition that the disk is still in the same epoch. What is
+ * handed out is one sequence, checked across its parts, or ends with an error. See diskdelta_call_options.patience_ms.
+ */
 typedef struct diskdelta_changes diskdelta_changes;
 
 /*
@@ -205,8 +309,8 @@ diskdelta_get_virtual_disk_allocation(diskdelta_client *client,
                                       const diskdelta_call_options *options);
 
 /*
- * Waits until the answer's header is there. NULL where the call has failed before: see diskdelta_changes_error(). The
- * header lives as long as the handle.
+ * Waits until the answer's header is there. NULL where the call has failed before: see diskdelta_changes_error(); on a
+ * client that never waits also where the header is not there yet. The header lives as long as the handle.
  */
 DISKDELTA_API const diskdelta_answer_header *diskdelta_changes_header(diskdelta_changes *changes);
 
@@ -215,6 +319,7 @@ DISKDELTA_API const diskdelta_answer_header *diskdelta_changes_header(diskdelta_
  *
  *  1  `*batch` has ranges, or progress. It lives until the next call on this handle.
  *  0  The answer is complete: the server said so, and every total agrees.
+ *  2  DISKDELTA_WOULD_WAIT: nothing yet, on a client that never waits.
  * -1  The answer is not complete: see diskdelta_changes_error(). What was handed out before is true, and everything
  * below resume_offset is answered for. Where the reason is ANSWER_INCOMPLETE, asking again from there, with if_epoch
  * set to the header's epoch, completes it.
@@ -226,7 +331,7 @@ DISKDELTA_API int diskdelta_changes_next(diskdelta_changes *changes, const diskd
 /* The byte of the disk below which the window is answered for by the batches handed out so far. */
 DISKDELTA_API uint64_t diskdelta_changes_position(const diskdelta_changes *changes);
 
-/* The verified sum of the answer, once diskdelta_changes_next() has returned 0; else NULL. */
+/* The verified sum of the whole answer, once diskdelta_changes_next() has returned 0; else NULL. */
 DISKDELTA_API const diskdelta_answer_totals *diskdelta_changes_totals(const diskdelta_changes *changes);
 
 /* Why the answer is not complete. Never NULL. */

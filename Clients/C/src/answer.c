@@ -227,6 +227,46 @@ const char *dd_answer_take(struct dd_answer *answer, diskdelta_range *ranges, si
     return broken;
 }
 
+/* ---- Resuming -------------------------------------------------------------------------------------------------- */
+
+static diskdelta_answer_totals sum(const diskdelta_answer_totals *one, const diskdelta_answer_totals *other)
+{
+    return (diskdelta_answer_totals){
+        .processed = one->processed + other->processed,
+        .ranges = one->ranges + other->ranges,
+        .bytes = one->bytes + other->bytes,
+        .data_bytes = one->data_bytes + other->data_bytes,
+        .zero_bytes = one->zero_bytes + other->zero_bytes,
+        .offset_sum = one->offset_sum + other->offset_sum,
+    };
+}
+
+diskdelta_answer_totals dd_answer_totals(const struct dd_answer *answer)
+{
+    diskdelta_answer_totals counted = answer->counted;
+    counted.processed = answer->has_header ? answer->position - answer->window_offset : 0;
+    return sum(&answer->counted_before, &counted);
+}
+
+void dd_answer_resume(struct dd_answer *answer)
+{
+    /* Where the header of the last part has not come, nothing was counted of it. */
+    answer->counted_before = dd_answer_totals(answer);
+    memset(&answer->counted, 0, sizeof answer->counted);
+    answer->asked = (struct dd_window){answer->position, true, answer->window_end - answer->position};
+    answer->has_header = false;
+    answer->form = DD_BATCH_NONE;
+}
+
+const char *dd_answer_repeats(const diskdelta_answer_header *first, const diskdelta_answer_header *again)
+{
+    bool is_same = first->format == again->format && first->size == again->size &&
+                   strcmp(first->since, again->since) == 0 && strcmp(first->target, again->target) == 0 &&
+                   strcmp(first->epoch, again->epoch) == 0 && first->granularity == again->granularity &&
+                   first->basis == again->basis;
+    return is_same ? NULL : "P-92: the header of an answer that goes on is another one";
+}
+
 /* ---- The end --------------------------------------------------------------------------------------------------- */
 
 const char *dd_answer_finish(const struct dd_answer *answer, const diskdelta_status_details *details)

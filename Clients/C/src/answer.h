@@ -49,8 +49,9 @@ struct dd_answer {
     bool has_last;
     diskdelta_range last;
 
-    /* What was counted. */
+    /* What was counted, of this answer and of those that it goes on from. */
     diskdelta_answer_totals counted;
+    diskdelta_answer_totals counted_before;
 };
 
 void dd_answer_init(struct dd_answer *answer, struct dd_window asked);
@@ -69,6 +70,18 @@ const char *dd_answer_take(struct dd_answer *answer, diskdelta_range *ranges, si
 
 /* All below is answered for by the ranges that were taken. */
 uint64_t dd_answer_position(const struct dd_answer *answer);
+
+/*
+ * The answer broke off, and goes on in another one (section 16): that starts with a header, about the window from here
+ * on, and its ranges still don't touch the ones before (P-92). No batch may be half taken.
+ */
+void dd_answer_resume(struct dd_answer *answer);
+
+/* Whether the header of an answer that goes on repeats that of the first (P-92). */
+const char *dd_answer_repeats(const diskdelta_answer_header *first, const diskdelta_answer_header *again);
+
+/* What was counted since the first answer. */
+diskdelta_answer_totals dd_answer_totals(const struct dd_answer *answer);
 
 /* END with status OK (P-74, P-75). */
 const char *dd_answer_finish(const struct dd_answer *answer, const diskdelta_status_details *details);

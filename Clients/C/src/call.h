@@ -19,7 +19,10 @@ struct dd_method {
 diskdelta_stream *dd_call_open(diskdelta_client *client, const struct dd_method *method, const void *request,
                                const diskdelta_call_options *options);
 
-/* Waits for the next message: 1 with it, 0 at the end with status OK, -1 at any other end. */
+/*
+ * The next message: 1 with it, 0 at the end with status OK, -1 at any other end. Waits for it, or gives
+ * DISKDELTA_WOULD_WAIT where the client never waits.
+ */
 int dd_call_next(diskdelta_stream *stream, const struct dd_method *method, const void **response);
 
 /* A call with exactly one answer, which dd_answer_free() frees. 0, or -1 with the client's error set. */
@@ -29,13 +32,17 @@ int dd_call_unary(diskdelta_client *client, const struct dd_method *method, cons
 /* The call's answer breaks a rule of its content: tells the server, and fails with ANSWER_INVALID. Gives -1. */
 int dd_call_invalid(diskdelta_stream *stream, const char *text);
 
-/* Whether END, with whatever status, has arrived. */
-bool dd_call_has_end(const diskdelta_stream *stream);
+/*
+ * Makes a call that has failed again, with another request for the same method; its options and deadline stay. It waits
+ * for a connection until `until`, and first as long as after so many `failures` (P-94). False with the stream's error
+ * set.
+ */
+bool dd_call_again(diskdelta_stream *stream, const void *request, uint64_t until, unsigned failures);
+
+/* Whether the call failed of a cancel from elsewhere or of its client's end, after which it is not made again. */
+bool dd_call_is_over(const diskdelta_stream *stream);
 
 /* The allocator of the stream's client. */
 const diskdelta_allocator *dd_call_allocator(const diskdelta_stream *stream);
-
-/* The client goes away: the stream fails, where it has not ended, and must still be closed. */
-void dd_call_abandon(diskdelta_stream *stream, const struct dd_failure *failure);
 
 #endif

@@ -1,12 +1,12 @@
 #include "client.h"
 
-#include "call.h"
-#include "connect.h"
-#include "conversion.h"
+#include "backoff.h"
+#include "core_options.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define STRING(x) #x
@@ -23,8 +23,18 @@ diskdelta_client *diskdelta_client_create(const diskdelta_allocator *given)
     diskdelta_client *client = dd_allocate(&allocator, sizeof *client);
     if (client == NULL)
         return NULL;
+    client->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (client->wake < 0) {
+        dd_release(&allocator, client);
+        return NULL;
+    }
     client->allocator = allocator;
+    client->backoff = dd_backoff;
+    client->random = dd_now() ^ (uint64_t)(uintptr_t)client << 16;
+    atomic_init(&client->is_cancelled, false);
+    dd_link_init(&client->link, &client->allocator);
     dd_error_init(&client->error);
+    dd_fail(&client->last_failure, DISKDELTA_REASON_SERVER_UNAVAILABLE, "the client is not connected");
     return client;
 }
 
@@ -33,219 +43,276 @@ const diskdelta_error *diskdelta_client_error(const diskdelta_client *client)
     return client != NULL ? &client->error.public : &dd_error_without_handle;
 }
 
-int dd_client_fail(diskdelta_client *client, const struct dd_failure *failure)
+int dd_client_fail(diskdelta_client *client, const diskdelta_failure *failure)
 {
     dd_error_set(&client->error, failure);
     return -1;
 }
 
-/* ---- Input and output ------------------------------------------------------------------------------------------ */
+/* ---- Cancelling ------------------------------------------------------------------------------------------------ */
 
-/* What the carrier gave, where it can't go on. */
-static void fail_as_carrier(diskdelta_client *client, ptrdiff_t result, const char *text)
+void diskdelta_client_cancel(diskdelta_client *client)
 {
-    struct dd_failure failure;
-    bool is_refused = result == DISKDELTA_CARRIER_REFUSED;
-    dd_fail(&failure, is_refused ? DISKDELTA_REASON_UNAUTHENTICATED : DISKDELTA_REASON_SERVER_UNAVAILABLE, "%s: %s",
-            text, client->carrier.functions->error(client->carrier.data));
-    dd_core_feed_failure(client->core, &failure);
+    if (client == NULL)
+        return;
+    int kept = errno;
+    atomic_store(&client->is_cancelled, true);
+    /* Where it can't be written there are wishes enough in it. */
+    uint64_t one = 1;
+    ssize_t written = write(client->wake, &one, sizeof one);
+    (void)written;
+    errno = kept;
 }
 
-void dd_client_flush(diskdelta_client *client)
+unsigned dd_client_cancels(diskdelta_client *client)
 {
-    const diskdelta_carrier *carrier = &client->carrier;
-    const uint8_t *bytes = NULL;
-    size_t count = 0;
-    while ((count = dd_core_output(client->core, &bytes)) > 0) {
-        ptrdiff_t sent = carrier->functions->write(carrier->data, bytes, count);
-        if (sent > 0 && (size_t)sent <= count) {
-            dd_core_sent(client->core, (size_t)sent);
-            continue;
-        }
-        if (sent == DISKDELTA_CARRIER_REFUSED)
-            fail_as_carrier(client, sent, "the connection to the server was refused");
-        /* Where the connection broke, receiving tells so, after what had still arrived. */
-        return;
+    if (atomic_exchange(&client->is_cancelled, false)) {
+        uint64_t count;
+        ssize_t taken = read(client->wake, &count, sizeof count);
+        (void)taken;
+        client->cancels++;
+    }
+    return client->cancels;
+}
+
+/* ---- The link -------------------------------------------------------------------------------------------------- */
+
+/* Whether trying again could help. */
+static bool is_passing(const diskdelta_failure *failure)
+{
+    return failure->reason == DISKDELTA_REASON_SERVER_UNAVAILABLE || failure->reason == DISKDELTA_REASON_DEADLINE;
+}
+
+static void notice(diskdelta_client *client)
+{
+    struct dd_link *link = &client->link;
+    if (link->was_ready && !client->has_noticed) {
+        client->was_ready = true;
+        client->failures = 0;
+    }
+    if (link->state == DD_LINK_FAILED && !client->has_noticed) {
+        client->has_noticed = true;
+        client->last_failure = link->failure;
+        if (client->failures > 0)
+            client->was_ready = false;
+        client->failures++;
+        client->next_attempt = dd_later(dd_now(), client->backoff(client->failures, dd_random(&client->random)));
     }
 }
 
-static void receive(diskdelta_client *client)
+static void start(diskdelta_client *client)
 {
-    const diskdelta_carrier *carrier = &client->carrier;
-    ptrdiff_t count;
-    while ((count = carrier->functions->read(carrier->data, client->buffer, DD_READ_SIZE)) > 0)
-        dd_core_feed(client->core, client->buffer, (size_t)count);
-    if (count == 0)
-        dd_core_feed_end(client->core, "the server closed the connection");
-    else if (count != DISKDELTA_CARRIER_WAIT)
-        fail_as_carrier(client, count, "the connection to the server broke");
+    client->has_noticed = false;
+    dd_link_start(&client->link, &client->plan);
+    notice(client);
 }
 
-void dd_client_wait(diskdelta_client *client, uint64_t deadline)
+enum dd_reach dd_client_reach(diskdelta_client *client)
 {
-    struct dd_core *core = client->core;
-    dd_core_advance(core, dd_now());
-    dd_client_flush(client);
-    if (dd_core_failure(core) != NULL)
-        return;
-    const uint8_t *bytes = NULL;
-    bool has_output = dd_core_output(core, &bytes) > 0;
-    const diskdelta_carrier *carrier = &client->carrier;
-    unsigned wanted = carrier->functions->wants(carrier->data, has_output);
-    struct pollfd entry = {.fd = carrier->functions->fd(carrier->data),
-                           .events = (short)(((wanted & DISKDELTA_DIRECTION_READ) != 0 ? POLLIN : 0) |
-                                             ((wanted & DISKDELTA_DIRECTION_WRITE) != 0 ? POLLOUT : 0))};
-    int ready = poll(&entry, 1, dd_until(deadline));
-    dd_core_advance(core, dd_now());
-    if (ready < 0 && errno != EINTR)
-        dd_core_feed_end(core, "cannot wait for the connection to the server");
-    /* Either direction may be what the carrier's reading waits for. */
-    if (ready > 0)
-        receive(client);
-    dd_client_flush(client);
-    /* After a GOAWAY nothing more is sent (P-54). */
-    if (dd_core_failure(core) != NULL && dd_core_output(core, &bytes) == 0)
-        carrier->functions->finish(carrier->data);
+    struct dd_link *link = &client->link;
+    if (link->state == DD_LINK_CONNECTING || link->state == DD_LINK_INTRODUCING)
+        return DD_REACH_COMING;
+    if (link->state == DD_LINK_READY) {
+        const diskdelta_failure *farewell = diskdelta_core_farewell(link->core);
+        if (farewell == NULL)
+            return DD_REACH_READY;
+        client->last_failure = *farewell;
+        if (client->address == NULL)
+            return DD_REACH_NEVER;
+        /* The calls that are left go on to their ends on the connection there is. */
+        if (diskdelta_core_open_count(link->core) > 0)
+            return DD_REACH_LATER;
+        client->next_attempt = 0;
+    } else if (client->address == NULL || !is_passing(&client->last_failure)) {
+        return DD_REACH_NEVER;
+    }
+    if (dd_now() < client->next_attempt)
+        return client->was_ready ? DD_REACH_COMING : DD_REACH_LATER;
+    start(client);
+    if (link->state != DD_LINK_FAILED)
+        return DD_REACH_COMING;
+    return is_passing(&link->failure) ? DD_REACH_LATER : DD_REACH_NEVER;
+}
+
+void dd_client_step(diskdelta_client *client)
+{
+    dd_link_step(&client->link);
+    notice(client);
+    if (client->pending != NULL)
+        (void)dd_client_reach(client);
+}
+
+static uint64_t least(uint64_t one, uint64_t other)
+{
+    return one < other ? one : other;
+}
+
+uint64_t dd_client_timeout(const diskdelta_client *client)
+{
+    uint64_t timeout = dd_link_timeout(&client->link);
+    for (const struct dd_pending *pending = client->pending; pending != NULL; pending = pending->next)
+        timeout = least(timeout, pending->until);
+    bool is_to_connect = client->pending != NULL && client->link.state == DD_LINK_FAILED && client->address != NULL &&
+                         is_passing(&client->last_failure);
+    return is_to_connect ? least(timeout, client->next_attempt) : timeout;
+}
+
+void dd_client_tend(diskdelta_client *client)
+{
+    if (dd_until(dd_client_timeout(client)) == 0)
+        dd_client_step(client);
+}
+
+void dd_client_wait(diskdelta_client *client)
+{
+    unsigned wanted = dd_link_direction(&client->link);
+    struct pollfd entries[2] = {
+        {.fd = dd_link_fd(&client->link),
+         .events = (short)(((wanted & DISKDELTA_DIRECTION_READ) != 0 ? POLLIN : 0) |
+                           ((wanted & DISKDELTA_DIRECTION_WRITE) != 0 ? POLLOUT : 0))},
+        {.fd = client->wake, .events = POLLIN},
+    };
+    /* An interruption is as good a reason to look again as any. */
+    (void)poll(entries, 2, dd_until(dd_client_timeout(client)));
+}
+
+void dd_client_add_pending(diskdelta_client *client, struct dd_pending *pending)
+{
+    pending->next = client->pending;
+    client->pending = pending;
+}
+
+void dd_client_remove_pending(diskdelta_client *client, struct dd_pending *pending)
+{
+    for (struct dd_pending **link = &client->pending; *link != NULL; link = &(*link)->next) {
+        if (*link == pending) {
+            *link = pending->next;
+            return;
+        }
+    }
 }
 
 /* ---- Connecting ------------------------------------------------------------------------------------------------ */
 
-static void disconnect(diskdelta_client *client)
+/* What the options say, with the defaults of what they leave out. False where a value is not allowed. */
+static bool make_plan(const diskdelta_client_options *given, struct dd_link_plan *plan)
 {
-    struct dd_failure failure;
-    dd_fail(&failure, DISKDELTA_REASON_CANCELLED, "the client was closed");
-    while (client->streams != NULL)
-        dd_call_abandon(client->streams, &failure);
-    if (client->core != NULL && dd_core_failure(client->core) == NULL)
-        dd_client_flush(client);
-    dd_core_free(client->core);
-    client->core = NULL;
-    if (client->carrier.functions != NULL)
-        client->carrier.functions->close(client->carrier.data);
-    client->carrier = (diskdelta_carrier){NULL, NULL};
+    diskdelta_client_options options = DISKDELTA_CLIENT_OPTIONS_INIT;
+    if (given != NULL && !dd_copy_sized(&options, sizeof options, given))
+        return false;
+    *plan = (struct dd_link_plan){
+        .security = options.security,
+        .core = DISKDELTA_CORE_OPTIONS_INIT,
+        .timeout = options.connect_timeout_ms != 0 ? options.connect_timeout_ms : 5000,
+    };
+    plan->core.max_frame = options.max_frame;
+    plan->core.stream_credit = options.stream_credit;
+    plan->core.connection_credit = options.connection_credit;
+    plan->core.keepalive_ms = options.keepalive_ms;
+    plan->core.keepalive_timeout_ms = options.keepalive_timeout_ms;
+    return dd_core_options_are_valid(&plan->core);
 }
 
-/* Fills in what was left out. False where a value is not allowed. */
-static bool complete_options(const diskdelta_client_options *given, diskdelta_client_options *options)
+/* Forgets the connection and where it went. */
+static void disconnect(diskdelta_client *client)
 {
-    *options = (diskdelta_client_options)DISKDELTA_CLIENT_OPTIONS_INIT;
-    if (given != NULL && !dd_copy_sized(options, sizeof *options, given))
-        return false;
-    if (options->connect_timeout_ms == 0)
-        options->connect_timeout_ms = 5000;
-    if (options->max_frame == 0)
-        options->max_frame = 262144;
-    if (options->stream_credit == 0)
-        options->stream_credit = 1048576;
-    if (options->connection_credit == 0)
-        options->connection_credit = 67108864;
-    struct dd_settings settings = {.max_frame = options->max_frame,
-                                   .stream_credit = options->stream_credit,
-                                   .connection_credit = options->connection_credit};
-    return dd_settings_are_valid(&settings);
+    dd_link_close(&client->link);
+    dd_release(&client->allocator, client->address);
+    client->address = NULL;
+    client->failures = 0;
+    client->was_ready = false;
+    client->has_noticed = false;
+    client->next_attempt = 0;
+    dd_fail(&client->last_failure, DISKDELTA_REASON_SERVER_UNAVAILABLE, "the client is not connected");
 }
 
 static int fail_as_malformed(diskdelta_client *client)
 {
-    struct dd_failure failure;
+    diskdelta_failure failure;
     dd_fail(&failure, DISKDELTA_REASON_INVALID_PARAMETER, "the address or the options of the client are not valid");
     return dd_client_fail(client, &failure);
 }
 
-static int fail_without_memory(diskdelta_client *client)
+int diskdelta_client_finish_connecting(diskdelta_client *client)
 {
-    struct dd_failure failure;
-    dd_fail(&failure, DISKDELTA_REASON_RESOURCE_LIMIT, "there is not enough memory for the connection");
-    return dd_client_fail(client, &failure);
-}
-
-/* Both sides introduce themselves. */
-static int shake_hands(diskdelta_client *client, const char *address, uint64_t deadline)
-{
-    struct dd_failure failure;
-    while (!dd_core_is_ready(client->core)) {
-        const struct dd_failure *found = dd_core_failure(client->core);
-        if (found == NULL)
-            found = dd_core_farewell(client->core);
-        if (found == NULL && dd_until(deadline) == 0) {
-            dd_fail(&failure, DISKDELTA_REASON_DEADLINE, "%s did not introduce itself in time", address);
-            found = &failure;
-        }
-        if (found != NULL)
-            return dd_client_fail(client, found);
-        dd_client_wait(client, deadline);
-    }
-    return 0;
-}
-
-/* The core, and the room to receive into. */
-static int start(diskdelta_client *client, const char *name, const diskdelta_client_options *options, uint64_t deadline)
-{
-    struct dd_settings settings = {.max_frame = options->max_frame,
-                                   .stream_credit = options->stream_credit,
-                                   .connection_credit = options->connection_credit};
-    client->core = dd_core_create(&client->allocator, &settings);
-    if (client->buffer == NULL)
-        client->buffer = dd_allocate(&client->allocator, DD_READ_SIZE);
-    int result = -1;
-    if (client->core != NULL && client->buffer != NULL)
-        result = shake_hands(client, name, deadline);
-    else
-        fail_without_memory(client);
-    if (result != 0)
-        disconnect(client);
-    return result;
-}
-
-/* The carrier that the options name, on a connected socket. */
-static int wrap(diskdelta_client *client, int fd, const char *address, const diskdelta_client_options *options)
-{
-    if (options->security == NULL) {
-        if (diskdelta_carrier_on_socket(fd, &client->allocator, &client->carrier) == 0)
+    if (client == NULL)
+        return -1;
+    unsigned cancels = client->cancels;
+    for (;;) {
+        notice(client);
+        if (client->link.was_ready)
             return 0;
-        (void)close(fd);
-        return fail_without_memory(client);
+        if (client->link.state == DD_LINK_NONE || client->link.state == DD_LINK_FAILED)
+            return dd_client_fail(client, &client->last_failure);
+        if (dd_client_cancels(client) != cancels) {
+            disconnect(client);
+            diskdelta_failure failure;
+            dd_fail(&failure, DISKDELTA_REASON_CANCELLED, "connecting was cancelled");
+            return dd_client_fail(client, &failure);
+        }
+        dd_link_step(&client->link);
+        if (client->link.state != DD_LINK_CONNECTING && client->link.state != DD_LINK_INTRODUCING)
+            continue;
+        if (client->never_waits)
+            return DISKDELTA_WOULD_WAIT;
+        dd_client_wait(client);
     }
-    char host[DD_HOST_SIZE];
-    char text[256] = "";
-    dd_host(address, host);
-    if (options->security->wrap(options->security->data, fd, host, &client->carrier, text, sizeof text) == 0)
-        return 0;
-    (void)close(fd);
-    struct dd_failure failure;
-    dd_fail(&failure, DISKDELTA_REASON_SERVER_UNAVAILABLE, "cannot secure the connection to %s: %s", address, text);
-    return dd_client_fail(client, &failure);
 }
 
-int diskdelta_client_connect(diskdelta_client *client, const char *address, const diskdelta_client_options *given)
+int diskdelta_client_connect(diskdelta_client *client, const char *address, const diskdelta_client_options *options)
 {
     if (client == NULL)
         return -1;
     disconnect(client);
-    struct dd_failure failure;
-    diskdelta_client_options options;
-    if (!complete_options(given, &options) || address == NULL)
+    if (address == NULL || !make_plan(options, &client->plan))
         return fail_as_malformed(client);
-    uint64_t deadline = dd_now() + options.connect_timeout_ms;
-    int fd = dd_connect(address, deadline, &failure);
-    if (fd < 0)
+    size_t size = strlen(address) + 1;
+    client->address = dd_allocate(&client->allocator, size);
+    if (client->address == NULL) {
+        diskdelta_failure failure;
+        dd_fail(&failure, DISKDELTA_REASON_RESOURCE_LIMIT, "there is not enough memory for the connection");
         return dd_client_fail(client, &failure);
-    return wrap(client, fd, address, &options) == 0 ? start(client, address, &options, deadline) : -1;
+    }
+    memcpy(client->address, address, size);
+    client->plan.address = client->address;
+    start(client);
+    return diskdelta_client_finish_connecting(client);
 }
 
 int diskdelta_client_connect_carrier(diskdelta_client *client, diskdelta_carrier carrier,
-                                     const diskdelta_client_options *given)
+                                     const diskdelta_client_options *options)
 {
-    diskdelta_client_options options;
     if (client != NULL)
         disconnect(client);
-    if (client == NULL || carrier.functions == NULL || !complete_options(given, &options)) {
-        if (carrier.functions != NULL)
+    bool is_whole = carrier.functions != NULL && carrier.functions->struct_size >= sizeof(diskdelta_carrier_functions);
+    if (client == NULL || !is_whole || !make_plan(options, &client->plan)) {
+        if (is_whole)
             carrier.functions->close(carrier.data);
         return client != NULL ? fail_as_malformed(client) : -1;
     }
-    client->carrier = carrier;
-    return start(client, "the server", &options, dd_now() + options.connect_timeout_ms);
+    dd_link_start_on(&client->link, &client->plan, carrier);
+    return diskdelta_client_finish_connecting(client);
+}
+
+/* ---- Closing --------------------------------------------------------------------------------------------------- */
+
+void dd_client_retain(diskdelta_client *client)
+{
+    client->users++;
+}
+
+static void free_client(diskdelta_client *client)
+{
+    diskdelta_allocator allocator = client->allocator;
+    (void)close(client->wake);
+    dd_release(&allocator, client);
+}
+
+void dd_client_release(diskdelta_client *client)
+{
+    client->users--;
+    if (client->is_closed && client->users == 0)
+        free_client(client);
 }
 
 void diskdelta_client_close(diskdelta_client *client)
@@ -253,7 +320,8 @@ void diskdelta_client_close(diskdelta_client *client)
     if (client == NULL)
         return;
     disconnect(client);
-    diskdelta_allocator allocator = client->allocator;
-    dd_release(&allocator, client->buffer);
-    dd_release(&allocator, client);
+    dd_link_free(&client->link);
+    client->is_closed = true;
+    if (client->users == 0)
+        free_client(client);
 }

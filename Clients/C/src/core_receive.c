@@ -1,8 +1,9 @@
+/* What is received: frames, their order, and what they do. */
 #include "core_state.h"
 
 #include <string.h>
 
-static void breach(struct dd_core *core, enum dd_code code, const char *text)
+static void breach(diskdelta_core *core, enum dd_code code, const char *text)
 {
     dd_core_breach(core, (struct dd_breach){code, text});
 }
@@ -10,7 +11,7 @@ static void breach(struct dd_core *core, enum dd_code code, const char *text)
 /* ---- Streams --------------------------------------------------------------------------------------------------- */
 
 /* A frame for a stream that is not open: a race that is tolerated, or an error (P-22). */
-static void check_closed(struct dd_core *core)
+static void check_closed(diskdelta_core *core)
 {
     if ((core->header.stream & 1) == 0 || core->header.stream >= core->next_id)
         return breach(core, DD_STREAM_ERROR, "P-21: a frame names a stream that was never opened");
@@ -19,7 +20,7 @@ static void check_closed(struct dd_core *core)
 }
 
 /* Room for the payload of DATA or END, whose length the header check has bounded. */
-static void prepare_payload(struct dd_core *core, struct dd_stream *stream)
+static void prepare_payload(diskdelta_core *core, diskdelta_core_stream *stream)
 {
     core->payload =
         core->allocator.allocate(core->allocator.data, sizeof(struct dd_payload) + (size_t)core->header.length);
@@ -30,7 +31,7 @@ static void prepare_payload(struct dd_core *core, struct dd_stream *stream)
     core->receiver = stream;
 }
 
-static void begin_data(struct dd_core *core, struct dd_stream *stream)
+static void begin_data(diskdelta_core *core, diskdelta_core_stream *stream)
 {
     uint32_t cost = dd_cost(core->header.length);
     if (cost > core->credit || (stream != NULL && cost > stream->credit))
@@ -45,9 +46,9 @@ static void begin_data(struct dd_core *core, struct dd_stream *stream)
     prepare_payload(core, stream);
 }
 
-static void finish_data(struct dd_core *core)
+static void finish_data(diskdelta_core *core)
 {
-    struct dd_stream *stream = core->receiver;
+    diskdelta_core_stream *stream = core->receiver;
     if (stream == NULL || stream->state != DD_STREAM_OPEN) {
         dd_release(&core->allocator, core->payload);
         core->payload = NULL;
@@ -61,9 +62,9 @@ static void finish_data(struct dd_core *core)
     core->payload = NULL;
 }
 
-static void finish_end(struct dd_core *core)
+static void finish_end(diskdelta_core *core)
 {
-    struct dd_stream *stream = core->receiver;
+    diskdelta_core_stream *stream = core->receiver;
     struct dd_payload *payload = core->payload;
     core->payload = NULL;
     if (payload == NULL)
@@ -84,11 +85,12 @@ static void finish_end(struct dd_core *core)
     dd_stream_settle(stream);
 }
 
-static void receive_cancel(struct dd_core *core, struct dd_stream *stream)
+static void receive_cancel(diskdelta_core *core, diskdelta_core_stream *stream)
 {
-    struct dd_failure failure;
+    diskdelta_failure failure;
     if (core->header.aux == DD_CANCEL_REFUSED) {
         dd_fail(&failure, DISKDELTA_REASON_RESOURCE_LIMIT, "the server has too many calls at the moment");
+        stream->is_refused = true;
     } else {
         diskdelta_status status = (diskdelta_status)core->header.aux;
         dd_fail(&failure, dd_reason_of_status(status), "the server cancelled the call (%s)",
@@ -98,9 +100,9 @@ static void receive_cancel(struct dd_core *core, struct dd_stream *stream)
     dd_stream_fail(stream, &failure);
 }
 
-static void begin_stream_frame(struct dd_core *core)
+static void begin_stream_frame(diskdelta_core *core)
 {
-    struct dd_stream *stream = dd_core_find(core, core->header.stream);
+    diskdelta_core_stream *stream = dd_core_find(core, core->header.stream);
     if (stream == NULL || stream->state != DD_STREAM_OPEN) {
         check_closed(core);
         if (!core->has_failed && core->header.type == DD_FRAME_DATA)
@@ -119,7 +121,7 @@ static void begin_stream_frame(struct dd_core *core)
 
 /* ---- The connection's own frames ------------------------------------------------------------------------------- */
 
-static void finish_settings(struct dd_core *core)
+static void finish_settings(diskdelta_core *core)
 {
     struct dd_breach broken = dd_settings_decode(core->control, core->header.length, &core->peer);
     if (broken.text != NULL)
@@ -127,10 +129,13 @@ static void finish_settings(struct dd_core *core)
     core->has_settings = true;
 }
 
-static void finish_ping(struct dd_core *core)
+static void finish_ping(diskdelta_core *core)
 {
-    if ((core->header.flags & DD_FLAG_ACK) != 0)
-        return breach(core, DD_PROTOCOL_ERROR, "P-49: an answer to a PING that was not sent");
+    if ((core->header.flags & DD_FLAG_ACK) != 0) {
+        if (!dd_core_answered(core, core->control))
+            breach(core, DD_PROTOCOL_ERROR, "P-49: an answer to a PING that was not sent");
+        return;
+    }
     if (core->pong_end != 0)
         return breach(core, DD_EXCESSIVE_LOAD, "P-49: PING while the answer to another waits");
     uint8_t *payload =
@@ -141,7 +146,7 @@ static void finish_ping(struct dd_core *core)
     core->pong_end = core->output_end;
 }
 
-static void finish_goaway(struct dd_core *core)
+static void finish_goaway(diskdelta_core *core)
 {
     struct dd_goaway goaway;
     struct dd_breach broken = dd_goaway_decode(core->control, core->header.length, &goaway);
@@ -155,17 +160,19 @@ static void finish_goaway(struct dd_core *core)
     dd_copy_text(text, sizeof text, goaway.text, goaway.text_size);
     dd_fail(&core->farewell, DISKDELTA_REASON_SERVER_UNAVAILABLE, "the server closes the connection: %s",
             text[0] != '\0' ? text : "it is stopping");
-    if (goaway.code != DD_NO_ERROR)
-        return dd_core_fail(core, &core->farewell);
-    for (struct dd_stream *stream = core->streams; stream != NULL; stream = stream->next) {
-        if (stream->state == DD_STREAM_OPEN && stream->id > core->last_accepted)
-            dd_stream_fail(stream, &core->farewell);
+    for (diskdelta_core_stream *stream = core->streams; stream != NULL; stream = stream->next) {
+        if (stream->state != DD_STREAM_OPEN || stream->id <= core->last_accepted)
+            continue;
+        stream->is_refused = true;
+        dd_stream_fail(stream, &core->farewell);
     }
+    if (goaway.code != DD_NO_ERROR)
+        dd_core_fail(core, &core->farewell);
 }
 
 /* ---- Frames ---------------------------------------------------------------------------------------------------- */
 
-static void begin_frame(struct dd_core *core)
+static void begin_frame(diskdelta_core *core)
 {
     core->header = dd_header_decode(core->head);
     core->receiver = NULL;
@@ -194,7 +201,7 @@ static void begin_frame(struct dd_core *core)
     }
 }
 
-static void finish_frame(struct dd_core *core)
+static void finish_frame(diskdelta_core *core)
 {
     switch (core->header.type) {
     case DD_FRAME_SETTINGS:
@@ -212,7 +219,7 @@ static void finish_frame(struct dd_core *core)
     }
 }
 
-static void take_payload(struct dd_core *core, const uint8_t *bytes, size_t count)
+static void take_payload(diskdelta_core *core, const uint8_t *bytes, size_t count)
 {
     if (core->payload != NULL)
         memcpy(core->payload->bytes + core->filled, bytes, count);
@@ -221,9 +228,10 @@ static void take_payload(struct dd_core *core, const uint8_t *bytes, size_t coun
         memcpy(core->control + core->filled, bytes, count);
 }
 
-void dd_core_feed(struct dd_core *core, const uint8_t *bytes, size_t count)
+void diskdelta_core_feed(diskdelta_core *core, const uint8_t *bytes, size_t count)
 {
-    while (!core->has_failed) {
+    core->has_received = core->has_received || count > 0;
+    while (!dd_core_has_failed(core)) {
         size_t wanted = core->expecting == DD_EXPECTING_PAYLOAD ? core->header.length : DD_HEADER_SIZE;
         size_t taken = wanted - core->filled < count ? wanted - core->filled : count;
         if (taken > 0) {

@@ -1,8 +1,16 @@
-/* The state of a connection, shared by the files of the core and by no others. */
+/*
+ * The state of a connection, shared by the files of the core and by no others. Each file rests on those before it:
+ * core_output, core_credit, core_streams, core_failure, core_time, core_receive, core.
+ */
 #ifndef DD_CORE_STATE_H
 #define DD_CORE_STATE_H
 
-#include "core.h"
+#include "clock.h"
+#include "failure.h"
+#include "memory.h"
+#include "wire.h"
+
+#include <diskdelta/core.h>
 
 /* How many cancelled streams are remembered (P-22). */
 enum { DD_REMEMBERED = 64 };
@@ -22,12 +30,14 @@ enum dd_stream_state {
     DD_STREAM_FAILED,
 };
 
-struct dd_stream {
-    struct dd_core *core;
-    struct dd_stream *next;
+struct diskdelta_core_stream {
+    diskdelta_allocator allocator;
+    /* NULL once the connection is freed. */
+    diskdelta_core *core;
+    diskdelta_core_stream *next;
+    void *data;
     uint32_t id;
     enum dd_stream_state state;
-    /* 0: none. */
     uint64_t deadline;
     uint32_t next_number;
     uint32_t credit;
@@ -39,12 +49,18 @@ struct dd_stream {
     /* END's payload and status. */
     struct dd_payload *end;
     diskdelta_status end_status;
-    struct dd_failure failure;
+    diskdelta_failure failure;
+    /* Whether the end was taken. */
+    bool is_told;
+    /* Where its OPEN ends in all that the connection ever sends. */
+    uint64_t open_end;
+    /* The server said that it did not begin the call. */
+    bool is_refused;
 };
 
 enum dd_expecting { DD_EXPECTING_PREFACE, DD_EXPECTING_HEADER, DD_EXPECTING_PAYLOAD };
 
-struct dd_core {
+struct diskdelta_core {
     diskdelta_allocator allocator;
     struct dd_settings own;
     struct dd_settings peer;
@@ -59,11 +75,11 @@ struct dd_core {
     /* Where the payload goes: into `payload` for DATA and END, into `control` for the connection's own; else it is
      * discarded. */
     struct dd_payload *payload;
-    struct dd_stream *receiver;
+    diskdelta_core_stream *receiver;
     uint8_t control[DD_MAX_GOAWAY_SIZE];
 
     /* Streams. */
-    struct dd_stream *streams;
+    diskdelta_core_stream *streams;
     uint32_t next_id;
     uint32_t remembered[DD_REMEMBERED];
     size_t remembered_next;
@@ -79,43 +95,82 @@ struct dd_core {
     size_t output_capacity;
     /* The bytes of output up to and including the answer to a PING; 0 for none. */
     size_t pong_end;
+    /* The bytes that were ever sent. */
+    uint64_t sent;
+    /* There was no memory for a frame: the connection fails as soon as somebody looks. */
+    bool is_exhausted;
+
+    /* Keepalive (P-84). */
+    uint32_t keepalive;
+    uint32_t keepalive_timeout;
+    uint64_t last_received;
+    /* Bytes arrived since the time was told. */
+    bool has_received;
+    uint64_t last_ping;
+    uint64_t ping_number;
+    /* A PING without answer is under way. */
+    bool has_ping;
+    /* When the server began to owe a sign of life; DD_NEVER where it owes none. */
+    uint64_t owed_since;
 
     /* The server's GOAWAY. */
     bool is_going_away;
     uint32_t last_accepted;
-    struct dd_failure farewell;
+    diskdelta_failure farewell;
     bool has_failed;
-    struct dd_failure failure;
+    diskdelta_failure failure;
 };
 
-/* Room for a frame in the output, its header written; NULL where there is no memory: then the connection has failed. */
-uint8_t *dd_core_frame(struct dd_core *core, const struct dd_header *header);
+/* ---- Output ---------------------------------------------------------------------------------------------------- */
 
-/* The connection has failed: `failure` is copied, and every open call fails with it. */
-void dd_core_fail(struct dd_core *core, const struct dd_failure *failure);
+/* Room for a frame in the output, its header written; NULL where there is no memory, which is remembered. */
+uint8_t *dd_core_frame(diskdelta_core *core, const struct dd_header *header);
 
-/* The peer broke a rule: says so to the peer and fails (P-54). */
-void dd_core_breach(struct dd_core *core, struct dd_breach breach);
+/* The bytes that were or will be sent, counted from the first. */
+uint64_t dd_core_queued(const diskdelta_core *core);
 
-/* There is no memory: fails. */
-void dd_core_exhausted(struct dd_core *core);
-
-/* So many bytes of DATA have left the client's memory: grants them to the connection in time (P-46). */
-void dd_core_consume(struct dd_core *core, uint32_t cost);
-
-/* The open or not yet freed stream with this id. */
-struct dd_stream *dd_core_find(const struct dd_core *core, uint32_t id);
-
-/* Whether the client cancelled this stream, and the server has not closed it; forgets it where `forget`. */
-bool dd_core_remembers(struct dd_core *core, uint32_t id, bool forget);
+/* ---- Credit ---------------------------------------------------------------------------------------------------- */
 
 /* What a DATA frame costs (P-41). */
 uint32_t dd_cost(size_t size);
 
+/* So many bytes of DATA have left the client's memory: grants them to the connection in time (P-46). */
+void dd_core_consume(diskdelta_core *core, uint32_t cost);
+
+/* The same for a message that a reader took of an open stream (P-45). */
+void dd_core_consume_of(diskdelta_core_stream *stream, uint32_t cost);
+
+/* ---- Streams --------------------------------------------------------------------------------------------------- */
+
+/* The open or not yet freed stream with this id. */
+diskdelta_core_stream *dd_core_find(const diskdelta_core *core, uint32_t id);
+
+/* Whether the client cancelled this stream, and the server has not closed it; forgets it where `forget`. */
+bool dd_core_remembers(diskdelta_core *core, uint32_t id, bool forget);
+
 /* The call ended without END. */
-void dd_stream_fail(struct dd_stream *stream, const struct dd_failure *failure);
+void dd_stream_fail(diskdelta_core_stream *stream, const diskdelta_failure *failure);
 
 /* Unread messages count as consumed for the connection (P-47). They stay readable. */
-void dd_stream_settle(struct dd_stream *stream);
+void dd_stream_settle(diskdelta_core_stream *stream);
+
+/* ---- Failure --------------------------------------------------------------------------------------------------- */
+
+/* The connection has failed: `failure` is copied, and every open call fails with it. */
+void dd_core_fail(diskdelta_core *core, const diskdelta_failure *failure);
+
+/* The peer broke a rule: says so to the peer and fails (P-54). */
+void dd_core_breach(diskdelta_core *core, struct dd_breach breach);
+
+/* Fails where there was no memory for a frame. Whether the connection has failed. */
+bool dd_core_has_failed(diskdelta_core *core);
+
+/* There is no memory: fails. */
+void dd_core_exhausted(diskdelta_core *core);
+
+/* ---- Time ------------------------------------------------------------------------------------------------------ */
+
+/* An answer to a PING arrived, with these 8 bytes. Whether one was asked for (P-49). */
+bool dd_core_answered(diskdelta_core *core, const uint8_t *payload);
 
 #endif

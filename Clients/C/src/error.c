@@ -15,7 +15,7 @@ void dd_error_init(struct dd_error *error)
     error->public.message = error->text;
 }
 
-void dd_error_set(struct dd_error *error, const struct dd_failure *failure)
+void dd_error_set(struct dd_error *error, const diskdelta_failure *failure)
 {
     dd_error_init(error);
     error->public.status = failure->status;

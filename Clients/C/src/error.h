@@ -20,7 +20,7 @@ extern const diskdelta_error dd_error_without_handle;
 void dd_error_init(struct dd_error *error);
 
 /* What the library itself found. */
-void dd_error_set(struct dd_error *error, const struct dd_failure *failure);
+void dd_error_set(struct dd_error *error, const diskdelta_failure *failure);
 
 /* What END said. */
 void dd_error_set_end(struct dd_error *error, diskdelta_status status, const diskdelta_status_details *details,

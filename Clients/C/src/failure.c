@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void dd_fail(struct dd_failure *failure, diskdelta_reason reason, const char *format, ...)
+void dd_fail(diskdelta_failure *failure, diskdelta_reason reason, const char *format, ...)
 {
     failure->status = diskdelta_reason_status(reason);
     failure->reason = reason;

@@ -2,19 +2,10 @@
 #ifndef DD_FAILURE_H
 #define DD_FAILURE_H
 
-#include <diskdelta/reason.h>
-#include <diskdelta/status.h>
-
-enum { DD_FAILURE_TEXT = 512 };
-
-struct dd_failure {
-    diskdelta_status status;
-    diskdelta_reason reason;
-    char text[DD_FAILURE_TEXT];
-};
+#include <diskdelta/core.h>
 
 /* A failure with the status of its reason. */
-void dd_fail(struct dd_failure *failure, diskdelta_reason reason, const char *format, ...)
+void dd_fail(diskdelta_failure *failure, diskdelta_reason reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The reason that stands for a status which came without one. */

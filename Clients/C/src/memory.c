@@ -39,6 +39,24 @@ void dd_release(const diskdelta_allocator *allocator, void *pointer)
         allocator->release(allocator->data, pointer);
 }
 
+bool dd_copy_sized(void *to, size_t size, const void *from)
+{
+    size_t given = 0;
+    if (from == NULL)
+        return false;
+    memcpy(&given, from, sizeof given);
+    if (given < sizeof given)
+        return false;
+    const uint8_t *bytes = from;
+    for (size_t i = size; i < given; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    memset(to, 0, size);
+    memcpy(to, from, given < size ? given : size);
+    return true;
+}
+
 struct dd_arena_chunk {
     struct dd_arena_chunk *next;
     size_t size;

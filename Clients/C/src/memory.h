@@ -5,7 +5,7 @@
 #ifndef DD_MEMORY_H
 #define DD_MEMORY_H
 
-#include <diskdelta.h>
+#include <diskdelta/common.h>
 
 /* The caller's allocator, or malloc for NULL. */
 diskdelta_allocator dd_allocator(const diskdelta_allocator *given);
@@ -15,6 +15,12 @@ void *dd_allocate(const diskdelta_allocator *allocator, size_t size);
 
 /* Gives memory back. NULL is allowed. */
 void dd_release(const diskdelta_allocator *allocator, void *pointer);
+
+/*
+ * Copies a structure that starts with its own size, which may be older (smaller: the rest is 0) or newer (larger) than
+ * the library's. False where its size is not set, or where it uses members that this library does not know.
+ */
+bool dd_copy_sized(void *to, size_t size, const void *from);
 
 struct dd_arena_chunk;
 

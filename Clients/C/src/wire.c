@@ -145,7 +145,7 @@ struct dd_breach dd_header_check(const struct dd_header *header, uint32_t max_fr
 
 /* ---- SETTINGS -------------------------------------------------------------------------------------------------- */
 
-enum { MAX_FRAME = 1, MAX_STREAMS = 2, STREAM_CREDIT = 3, CONNECTION_CREDIT = 4 };
+enum { MAX_FRAME = 1, MAX_STREAMS = 2, STREAM_CREDIT = 3, CONNECTION_CREDIT = 4, MIN_PING_INTERVAL = 5 };
 
 static void encode_entry(uint8_t *bytes, uint16_t id, uint32_t value)
 {
@@ -173,7 +173,7 @@ bool dd_settings_are_valid(const struct dd_settings *settings)
 
 struct dd_breach dd_settings_decode(const uint8_t *bytes, size_t size, struct dd_settings *settings)
 {
-    *settings = (struct dd_settings){.max_frame = 65536, .max_streams = 64};
+    *settings = (struct dd_settings){.max_frame = 65536, .max_streams = 64, .min_ping_interval = 10000};
     for (size_t i = 0; i + 8 <= size; i += 8) {
         uint16_t id = dd_load16(bytes + i);
         uint32_t value = dd_load32(bytes + i + 4);
@@ -194,6 +194,11 @@ struct dd_breach dd_settings_decode(const uint8_t *bytes, size_t size, struct dd
                 return breach(DD_SETTINGS_ERROR, "P-16: max_streams is out of bounds");
             settings->max_streams = value;
             break;
+        case MIN_PING_INTERVAL:
+            if (value > DD_MAX_31_BITS)
+                return breach(DD_SETTINGS_ERROR, "P-16: min_ping_interval is out of bounds");
+            settings->min_ping_interval = value;
+            break;
         case STREAM_CREDIT:
         case CONNECTION_CREDIT:
             return breach(DD_SETTINGS_ERROR, "P-16: a server announces a setting of clients");
@@ -206,26 +211,80 @@ struct dd_breach dd_settings_decode(const uint8_t *bytes, size_t size, struct dd
 
 /* ---- OPEN ------------------------------------------------------------------------------------------------------ */
 
-size_t dd_open_prefix_size(const char *path)
-{
-    return 4 + strlen(path);
-}
-
-void dd_open_prefix_encode(uint8_t *bytes, const char *path)
-{
-    size_t size = strlen(path);
-    dd_store16(bytes, (uint16_t)size);
-    dd_store16(bytes + 2, 0);
-    memcpy(bytes + 4, path, size);
-}
-
-/* ---- END and GOAWAY -------------------------------------------------------------------------------------------- */
-
 static bool is_key_character(uint8_t character)
 {
     return (character >= 'a' && character <= 'z') || (character >= '0' && character <= '9') || character == '_' ||
            character == '.' || character == '-';
 }
+
+static bool is_path(const char *path)
+{
+    size_t size = path != NULL ? strnlen(path, DD_MAX_PATH_SIZE + 1) : 0;
+    const char *slash = size > 0 ? strchr(path, '/') : NULL;
+    if (size > DD_MAX_PATH_SIZE || slash == NULL || slash == path || slash[1] == '\0')
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        char character = path[i];
+        bool is_letter = (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z');
+        bool is_digit = character >= '0' && character <= '9';
+        if (!is_letter && !is_digit && character != '_' && character != '.' && path + i != slash)
+            return false;
+    }
+    return true;
+}
+
+/* The bytes of an entry; 0 where it is malformed. */
+static size_t entry_size(const diskdelta_metadata *entry)
+{
+    size_t size = entry->key != NULL ? strnlen(entry->key, 256) : 0;
+    if (size == 0 || size > 255 || entry->value.size > DD_MAX_METADATA_SIZE)
+        return 0;
+    for (size_t i = 0; i < size; i++) {
+        if (!is_key_character((uint8_t)entry->key[i]))
+            return 0;
+    }
+    return 3 + size + entry->value.size;
+}
+
+size_t dd_open_prefix_size(const struct dd_open *open)
+{
+    size_t metadata = 0;
+    if (!is_path(open->path))
+        return 0;
+    for (size_t i = 0; i < open->metadata_count; i++) {
+        size_t size = entry_size(&open->metadata[i]);
+        if (size == 0 || size > DD_MAX_METADATA_SIZE - metadata)
+            return 0;
+        metadata += size;
+    }
+    return 4 + strlen(open->path) + metadata;
+}
+
+static uint8_t *encode_metadata(uint8_t *bytes, const diskdelta_metadata *entry)
+{
+    size_t size = strlen(entry->key);
+    *bytes++ = (uint8_t)size;
+    memcpy(bytes, entry->key, size);
+    bytes += size;
+    dd_store16(bytes, (uint16_t)entry->value.size);
+    if (entry->value.size > 0)
+        memcpy(bytes + 2, entry->value.data, entry->value.size);
+    return bytes + 2 + entry->value.size;
+}
+
+void dd_open_prefix_encode(uint8_t *bytes, const struct dd_open *open)
+{
+    size_t path = strlen(open->path);
+    uint8_t *metadata = bytes + 4 + path;
+    uint8_t *end = metadata;
+    memcpy(bytes + 4, open->path, path);
+    for (size_t i = 0; i < open->metadata_count; i++)
+        end = encode_metadata(end, &open->metadata[i]);
+    dd_store16(bytes, (uint16_t)path);
+    dd_store16(bytes + 2, (uint16_t)(end - metadata));
+}
+
+/* ---- END and GOAWAY -------------------------------------------------------------------------------------------- */
 
 /* Whether the bytes are entries of u8 key length, key, u16 value length, value (P-24). */
 static bool is_metadata(const uint8_t *bytes, size_t size)

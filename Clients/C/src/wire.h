@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <diskdelta/common.h>
+
 enum {
     DD_PREFACE_SIZE = 16,
     DD_HEADER_SIZE = 16,
@@ -74,6 +76,7 @@ struct dd_settings {
     uint32_t max_streams;
     uint32_t stream_credit;
     uint32_t connection_credit;
+    uint32_t min_ping_interval;
 };
 
 /* The parts of END's payload, inside it. */
@@ -118,9 +121,18 @@ bool dd_settings_are_valid(const struct dd_settings *settings);
 /* What a server announced. */
 struct dd_breach dd_settings_decode(const uint8_t *bytes, size_t size, struct dd_settings *settings);
 
-/* The bytes before the request in OPEN's payload, without metadata. The path has 1 to 255 bytes. */
-size_t dd_open_prefix_size(const char *path);
-void dd_open_prefix_encode(uint8_t *bytes, const char *path);
+/* A call's path and metadata (P-24). */
+struct dd_open {
+    const char *path;
+    const diskdelta_metadata *metadata;
+    size_t metadata_count;
+};
+
+/* The bytes before the request in OPEN's payload; 0 where path or metadata are malformed. */
+size_t dd_open_prefix_size(const struct dd_open *open);
+
+/* Writes them, as many as dd_open_prefix_size() says. */
+void dd_open_prefix_encode(uint8_t *bytes, const struct dd_open *open);
 
 struct dd_breach dd_end_decode(const uint8_t *bytes, size_t size, struct dd_end *end);
 

@@ -55,7 +55,7 @@ static bool receive_all(int fd, uint8_t *bytes, size_t count)
     return true;
 }
 
-bool fake_receive(int fd, struct dd_header *header)
+bool fake_receive_payload(int fd, struct dd_header *header, struct bytes *payload)
 {
     uint8_t bytes[DD_HEADER_SIZE];
     if (!receive_all(fd, bytes, sizeof bytes))
@@ -65,8 +65,17 @@ bool fake_receive(int fd, struct dd_header *header)
         uint8_t byte;
         if (!receive_all(fd, &byte, 1))
             return false;
+        bytes_append(payload, &byte, 1);
     }
     return true;
+}
+
+bool fake_receive(int fd, struct dd_header *header)
+{
+    struct bytes payload = {0};
+    bool is_well = fake_receive_payload(fd, header, &payload);
+    bytes_free(&payload);
+    return is_well;
 }
 
 static void serve(const struct fake_script *script, int fd)
@@ -76,7 +85,7 @@ static void serve(const struct fake_script *script, int fd)
     bool is_well = receive_all(fd, preface, sizeof preface) && fake_receive(fd, &header) &&
                    send_pieces(fd, &script->hello, script->piece);
     if (is_well && (script->answer.size > 0 || script->go_on != NULL)) {
-        while (is_well && header.type != DD_FRAME_OPEN)
+        while (is_well && header.type != DD_FRAME_OPEN && !script->takes_opens)
             is_well = fake_receive(fd, &header);
         is_well = is_well && send_pieces(fd, &script->answer, script->piece);
         if (is_well && script->go_on != NULL)

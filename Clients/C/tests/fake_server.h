@@ -18,6 +18,8 @@ struct fake_script {
     struct bytes answer;
     /* How many bytes go in one write; 0: all. */
     size_t piece;
+    /* The first OPEN is left for `go_on` to receive. */
+    bool takes_opens;
     /* Where set: sends what a connection gets after `answer`, in place of ending its direction. */
     void (*go_on)(int fd, void *context);
     void *context;
@@ -33,6 +35,9 @@ void fake_server_stop(struct fake_server *server);
 
 /* Sends all of the bytes; for `go_on`. False where the client has gone. */
 bool fake_send(int fd, const struct bytes *bytes);
+
+/* Receives the client's next frame and appends its payload; false at the end. */
+bool fake_receive_payload(int fd, struct dd_header *header, struct bytes *payload);
 
 /* Receives the client's next frame, its payload discarded; false at the end. */
 bool fake_receive(int fd, struct dd_header *header);

@@ -56,16 +56,22 @@ static void append_message(struct bytes *bytes, uint32_t stream, uint32_t number
 
 void append_header(struct bytes *bytes, uint32_t stream, uint64_t size)
 {
+    append_part_header(bytes, stream, size, 0, "e1");
+}
+
+void append_part_header(struct bytes *bytes, uint32_t stream, uint64_t size, uint64_t offset, const char *epoch)
+{
     Diskdelta__V1__AnswerHeader header = DISKDELTA__V1__ANSWER_HEADER__INIT;
     header.disk = (char *)"disks/a.vhdx";
     header.format = DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_VHDX;
     header.size = size;
     header.since = (char *)"{00000000-0000-0000-0000-000000000001}";
-    header.epoch = (char *)"e1";
+    header.epoch = (char *)epoch;
     header.granularity = 512;
     header.basis = DISKDELTA__V1__ANSWER_BASIS__ANSWER_BASIS_CHANGES;
     header.unit = 512;
-    header.window_length = size;
+    header.window_offset = offset;
+    header.window_length = size - offset;
     Diskdelta__V1__RangeAnswer answer = DISKDELTA__V1__RANGE_ANSWER__INIT;
     answer.part_case = DISKDELTA__V1__RANGE_ANSWER__PART_HEADER;
     answer.header = &header;

@@ -25,6 +25,9 @@ void append_hello(struct bytes *bytes);
 /* DATA with the header of an answer about a disk of `size` bytes, all of which is asked for, in units of 512. */
 void append_header(struct bytes *bytes, uint32_t stream, uint64_t size);
 
+/* The same for what follows `offset`, with an epoch. */
+void append_part_header(struct bytes *bytes, uint32_t stream, uint64_t size, uint64_t offset, const char *epoch);
+
 /* DATA with runs; `zero` may be NULL. */
 void append_runs(struct bytes *bytes, uint32_t stream, uint32_t number, uint64_t processed_end, size_t count,
                  const uint64_t *gap, const uint64_t *length, const uint8_t *zero);

@@ -82,6 +82,7 @@ static struct asked ask(const struct fixture *fixture, uint32_t timeout_ms)
         request.limit_id = "{00000000-0000-0000-0000-000000000001}";
         diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;
         options.timeout_ms = timeout_ms;
+        options.patience_ms = DISKDELTA_OFF;
         diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, &options);
         if (changes != NULL) {
             read_all(changes, &asked);

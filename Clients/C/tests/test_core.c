@@ -1,67 +1,70 @@
 /* The connection's state machine by itself: credit, limits, time, races. */
-#include "core.h"
 #include "frames.h"
 #include "test.h"
+
+#include <diskdelta/core.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The smallest settings: two frames of credit for a stream, two streams. */
-static const struct dd_settings small = {.max_frame = 16384, .stream_credit = 32800, .connection_credit = 65600};
+static const diskdelta_core_options small = {
+    .struct_size = sizeof small, .max_frame = 16384, .stream_credit = 32800, .connection_credit = 65600};
 
-static struct dd_core *connected(const struct dd_settings *settings)
+static diskdelta_core *connected(const diskdelta_core_options *options)
 {
-    diskdelta_allocator allocator = dd_allocator(NULL);
-    struct dd_core *core = dd_core_create(&allocator, settings);
+    diskdelta_core *core = diskdelta_core_create(NULL, options);
     struct bytes hello = {0};
     append_hello(&hello);
-    dd_core_feed(core, hello.data, hello.size);
+    diskdelta_core_feed(core, hello.data, hello.size);
     bytes_free(&hello);
-    assert_true(dd_core_is_ready(core));
+    assert_true(diskdelta_core_is_ready(core));
     const uint8_t *bytes = NULL;
-    dd_core_sent(core, dd_core_output(core, &bytes));
+    diskdelta_core_sent(core, diskdelta_core_output(core, &bytes));
     return core;
 }
 
-static struct dd_stream *open_with(struct dd_core *core, uint32_t timeout, size_t size, struct dd_failure *failure)
+static diskdelta_core_stream *open_with(diskdelta_core *core, uint32_t timeout, size_t size, diskdelta_failure *failure)
 {
-    uint8_t *request = NULL;
-    struct dd_stream *stream = dd_core_open(core, "a.B/C", timeout, size, &request, failure);
-    if (stream != NULL && size > 0)
-        memset(request, 0, size);
+    static const uint8_t zeroes[65536];
+    diskdelta_core_call call = DISKDELTA_CORE_CALL_INIT;
+    call.path = "a.B/C";
+    call.timeout_ms = timeout;
+    call.request = (diskdelta_bytes){zeroes, size};
+    diskdelta_core_stream *stream = diskdelta_core_open(core, &call, failure);
     return stream;
 }
 
-static struct dd_stream *open_one(struct dd_core *core)
+static diskdelta_core_stream *open_one(diskdelta_core *core)
 {
-    struct dd_failure failure;
-    struct dd_stream *stream = open_with(core, 0, 0, &failure);
+    diskdelta_failure failure;
+    diskdelta_core_stream *stream = open_with(core, 0, 0, &failure);
     assert_non_null(stream);
     return stream;
 }
 
-static void feed_frame(struct dd_core *core, enum dd_frame_type type, uint32_t stream, uint32_t aux, size_t size)
+static void feed_frame(diskdelta_core *core, enum dd_frame_type type, uint32_t stream, uint32_t aux, size_t size)
 {
     static const uint8_t zeroes[65536];
     struct bytes bytes = {0};
     append_frame(&bytes, type, stream, aux, zeroes, size);
-    dd_core_feed(core, bytes.data, bytes.size);
+    diskdelta_core_feed(core, bytes.data, bytes.size);
     bytes_free(&bytes);
 }
 
 /* Takes the next frame that the client sends. */
-static bool take_frame(struct dd_core *core, struct dd_header *header)
+static bool take_frame(diskdelta_core *core, struct dd_header *header)
 {
     const uint8_t *bytes = NULL;
-    if (dd_core_output(core, &bytes) < DD_HEADER_SIZE)
+    if (diskdelta_core_output(core, &bytes) < DD_HEADER_SIZE)
         return false;
     *header = dd_header_decode(bytes);
-    dd_core_sent(core, DD_HEADER_SIZE + header->length);
+    diskdelta_core_sent(core, DD_HEADER_SIZE + header->length);
     return true;
 }
 
-static void assert_frame(struct dd_core *core, enum dd_frame_type type, uint32_t stream, uint32_t aux)
+static void assert_frame(diskdelta_core *core, enum dd_frame_type type, uint32_t stream, uint32_t aux)
 {
     struct dd_header header;
     assert_true(take_frame(core, &header));
@@ -70,25 +73,25 @@ static void assert_frame(struct dd_core *core, enum dd_frame_type type, uint32_t
     assert_int_equal(header.aux, aux);
 }
 
-static void assert_no_frame(struct dd_core *core)
+static void assert_no_frame(diskdelta_core *core)
 {
     const uint8_t *bytes = NULL;
-    assert_int_equal(dd_core_output(core, &bytes), 0);
+    assert_int_equal(diskdelta_core_output(core, &bytes), 0);
 }
 
-static enum dd_event_type next(struct dd_stream *stream)
+static diskdelta_core_event_type next(diskdelta_core_stream *stream)
 {
-    struct dd_event event;
-    dd_stream_next(stream, &event);
+    diskdelta_core_event event;
+    diskdelta_core_stream_next(stream, &event);
     return event.type;
 }
 
-static void assert_breach(struct dd_core *core, enum dd_code code)
+static void assert_breach(diskdelta_core *core, enum dd_code code)
 {
-    assert_non_null(dd_core_failure(core));
-    assert_int_equal(dd_core_failure(core)->reason, DISKDELTA_REASON_ANSWER_INVALID);
+    assert_non_null(diskdelta_core_failure(core));
+    assert_int_equal(diskdelta_core_failure(core)->reason, DISKDELTA_REASON_ANSWER_INVALID);
     const uint8_t *bytes = NULL;
-    size_t size = dd_core_output(core, &bytes);
+    size_t size = diskdelta_core_output(core, &bytes);
     assert_true(size > DD_HEADER_SIZE);
     for (size_t at = 0; at < size;) {
         struct dd_header header = dd_header_decode(bytes + at);
@@ -101,238 +104,237 @@ static void assert_breach(struct dd_core *core, enum dd_code code)
 static void test_introduction(void **state)
 {
     (void)state;
-    diskdelta_allocator allocator = dd_allocator(NULL);
-    struct dd_core *core = dd_core_create(&allocator, &small);
+    diskdelta_core *core = diskdelta_core_create(NULL, &small);
     const uint8_t *bytes = NULL;
-    assert_int_equal(dd_core_output(core, &bytes), DD_PREFACE_SIZE + DD_HEADER_SIZE + DD_CLIENT_SETTINGS_SIZE);
+    assert_int_equal(diskdelta_core_output(core, &bytes), DD_PREFACE_SIZE + DD_HEADER_SIZE + DD_CLIENT_SETTINGS_SIZE);
     assert_null(dd_preface_check(bytes).text);
-    assert_false(dd_core_is_ready(core));
-    dd_core_free(core);
+    assert_false(diskdelta_core_is_ready(core));
+    diskdelta_core_free(core);
 }
 
 static void test_credit_is_granted_when_read(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_stream *stream = open_one(core);
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_stream *stream = open_one(core);
     assert_frame(core, DD_FRAME_OPEN, 1, 0);
     feed_frame(core, DD_FRAME_DATA, 1, 0, 8192 - DD_HEADER_SIZE);
     feed_frame(core, DD_FRAME_DATA, 1, 1, 8192 - DD_HEADER_SIZE);
     feed_frame(core, DD_FRAME_DATA, 1, 2, 8192 - DD_HEADER_SIZE);
     /* Nothing was read yet, so nothing is granted. */
     assert_no_frame(core);
-    assert_int_equal(next(stream), DD_EVENT_MESSAGE);
-    assert_int_equal(next(stream), DD_EVENT_MESSAGE);
+    assert_int_equal(next(stream), DISKDELTA_CORE_MESSAGE);
+    assert_int_equal(next(stream), DISKDELTA_CORE_MESSAGE);
     assert_no_frame(core);
     /* Half of the stream's credit: now both are granted. */
-    assert_int_equal(next(stream), DD_EVENT_MESSAGE);
+    assert_int_equal(next(stream), DISKDELTA_CORE_MESSAGE);
     assert_frame(core, DD_FRAME_CREDIT, 0, 24576);
     assert_frame(core, DD_FRAME_CREDIT, 1, 24576);
-    assert_int_equal(next(stream), DD_EVENT_NONE);
-    dd_stream_close(stream);
-    dd_core_free(core);
+    assert_int_equal(next(stream), DISKDELTA_CORE_NONE);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
 }
 
 static void test_data_beyond_the_stream_credit(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_stream *stream = open_one(core);
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_stream *stream = open_one(core);
     feed_frame(core, DD_FRAME_DATA, 1, 0, 16384);
     feed_frame(core, DD_FRAME_DATA, 1, 1, 16384);
-    assert_null(dd_core_failure(core));
+    assert_null(diskdelta_core_failure(core));
     feed_frame(core, DD_FRAME_DATA, 1, 2, 0);
     assert_breach(core, DD_FLOW_CONTROL_ERROR);
     /* What had arrived can still be read; then the failure. */
-    assert_int_equal(next(stream), DD_EVENT_MESSAGE);
-    assert_int_equal(next(stream), DD_EVENT_MESSAGE);
-    assert_int_equal(next(stream), DD_EVENT_FAILED);
-    dd_stream_close(stream);
-    dd_core_free(core);
+    assert_int_equal(next(stream), DISKDELTA_CORE_MESSAGE);
+    assert_int_equal(next(stream), DISKDELTA_CORE_MESSAGE);
+    assert_int_equal(next(stream), DISKDELTA_CORE_FAILED);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
 }
 
 static void test_unread_messages_of_a_closed_stream_are_granted(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_stream *stream = open_one(core);
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_stream *stream = open_one(core);
     assert_frame(core, DD_FRAME_OPEN, 1, 0);
     feed_frame(core, DD_FRAME_DATA, 1, 0, 16384);
     feed_frame(core, DD_FRAME_END, 1, 0, 4);
     assert_frame(core, DD_FRAME_CREDIT, 0, 16400);
     /* Reading it afterwards grants nothing a second time. */
-    assert_int_equal(next(stream), DD_EVENT_MESSAGE);
-    assert_int_equal(next(stream), DD_EVENT_END);
-    assert_int_equal(next(stream), DD_EVENT_END);
+    assert_int_equal(next(stream), DISKDELTA_CORE_MESSAGE);
+    assert_int_equal(next(stream), DISKDELTA_CORE_END);
+    assert_int_equal(next(stream), DISKDELTA_CORE_END);
     assert_no_frame(core);
-    dd_stream_close(stream);
+    diskdelta_core_stream_close(stream);
     assert_no_frame(core);
-    dd_core_free(core);
+    diskdelta_core_free(core);
 }
 
 static void test_frames_that_cross_a_cancel(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_stream *stream = open_one(core);
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_stream *stream = open_one(core);
     assert_frame(core, DD_FRAME_OPEN, 1, 0);
-    dd_stream_close(stream);
+    diskdelta_core_stream_close(stream);
     assert_frame(core, DD_FRAME_CANCEL, 1, DISKDELTA_STATUS_CANCELLED);
     feed_frame(core, DD_FRAME_DATA, 1, 0, 16384);
     assert_frame(core, DD_FRAME_CREDIT, 0, 16400);
     feed_frame(core, DD_FRAME_DATA, 1, 1, 10);
     feed_frame(core, DD_FRAME_END, 1, 1, 4);
-    assert_null(dd_core_failure(core));
+    assert_null(diskdelta_core_failure(core));
     /* The server has ended it: more is an error. */
     feed_frame(core, DD_FRAME_DATA, 1, 2, 10);
     assert_breach(core, DD_STREAM_ERROR);
-    dd_core_free(core);
+    diskdelta_core_free(core);
 }
 
 static void test_cancel_in_the_midst_of_a_frame(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_stream *stream = open_one(core);
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_stream *stream = open_one(core);
     struct bytes bytes = {0};
     uint8_t payload[1000] = {0};
     append_frame(&bytes, DD_FRAME_DATA, 1, 0, payload, sizeof payload);
-    dd_core_feed(core, bytes.data, 500);
-    dd_stream_close(stream);
-    dd_core_feed(core, bytes.data + 500, bytes.size - 500);
-    assert_null(dd_core_failure(core));
-    struct dd_stream *other = open_one(core);
+    diskdelta_core_feed(core, bytes.data, 500);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_feed(core, bytes.data + 500, bytes.size - 500);
+    assert_null(diskdelta_core_failure(core));
+    diskdelta_core_stream *other = open_one(core);
     feed_frame(core, DD_FRAME_DATA, 3, 0, 10);
-    assert_int_equal(next(other), DD_EVENT_MESSAGE);
-    dd_stream_close(other);
+    assert_int_equal(next(other), DISKDELTA_CORE_MESSAGE);
+    diskdelta_core_stream_close(other);
     bytes_free(&bytes);
-    dd_core_free(core);
+    diskdelta_core_free(core);
 }
 
 static void test_limit_of_streams(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_stream *first = open_one(core);
-    struct dd_stream *second = open_one(core);
-    struct dd_failure failure;
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_stream *first = open_one(core);
+    diskdelta_core_stream *second = open_one(core);
+    diskdelta_failure failure;
     assert_null(open_with(core, 0, 0, &failure));
     assert_int_equal(failure.reason, DISKDELTA_REASON_RESOURCE_LIMIT);
     /* One that has ended no longer counts, even if it was not closed. */
     feed_frame(core, DD_FRAME_END, 1, 0, 4);
-    struct dd_stream *third = open_one(core);
-    dd_stream_close(first);
-    dd_stream_close(second);
-    dd_stream_close(third);
-    dd_core_free(core);
+    diskdelta_core_stream *third = open_one(core);
+    diskdelta_core_stream_close(first);
+    diskdelta_core_stream_close(second);
+    diskdelta_core_stream_close(third);
+    diskdelta_core_free(core);
 }
 
 static void test_request_larger_than_the_server_accepts(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_failure failure;
-    const size_t most = 65536 - dd_open_prefix_size("a.B/C");
+    diskdelta_core *core = connected(&small);
+    diskdelta_failure failure;
+    const size_t most = 65536 - 4 - strlen("a.B/C");
     assert_null(open_with(core, 0, most + 1, &failure));
     assert_int_equal(failure.reason, DISKDELTA_REASON_RESOURCE_LIMIT);
     assert_null(open_with(core, 0, SIZE_MAX / 4, &failure));
-    struct dd_stream *stream = open_with(core, 0, most, &failure);
+    diskdelta_core_stream *stream = open_with(core, 0, most, &failure);
     assert_non_null(stream);
-    dd_stream_close(stream);
-    dd_core_free(core);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
 }
 
 static void test_deadline(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    dd_core_advance(core, 1000);
-    struct dd_failure failure;
-    struct dd_stream *stream = open_with(core, 50, 0, &failure);
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_advance(core, 1000);
+    diskdelta_failure failure;
+    diskdelta_core_stream *stream = open_with(core, 50, 0, &failure);
     assert_frame(core, DD_FRAME_OPEN, 1, 50);
-    assert_int_equal(dd_stream_deadline(stream), 1050);
+    assert_int_equal(diskdelta_core_next_timeout(core), 1050);
     feed_frame(core, DD_FRAME_DATA, 1, 0, 10);
-    dd_core_advance(core, 1049);
+    diskdelta_core_advance(core, 1049);
     assert_no_frame(core);
-    dd_core_advance(core, 1050);
+    diskdelta_core_advance(core, 1050);
     assert_frame(core, DD_FRAME_CANCEL, 1, DISKDELTA_STATUS_DEADLINE_EXCEEDED);
-    struct dd_event event;
-    dd_stream_next(stream, &event);
-    assert_int_equal(event.type, DD_EVENT_FAILED);
+    diskdelta_core_event event;
+    diskdelta_core_stream_next(stream, &event);
+    assert_int_equal(event.type, DISKDELTA_CORE_FAILED);
     assert_int_equal(event.failure->reason, DISKDELTA_REASON_DEADLINE);
-    dd_stream_close(stream);
+    diskdelta_core_stream_close(stream);
     assert_no_frame(core);
-    dd_core_free(core);
+    diskdelta_core_free(core);
 }
 
 static void test_deadline_wins_over_a_broken_connection(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_failure failure;
-    dd_core_advance(core, 1000);
-    struct dd_stream *late = open_with(core, 50, 0, &failure);
-    struct dd_stream *other = open_with(core, 5000, 0, &failure);
-    dd_core_advance(core, 1060);
-    dd_core_feed_end(core, "the connection ended");
-    struct dd_event event;
-    dd_stream_next(late, &event);
+    diskdelta_core *core = connected(&small);
+    diskdelta_failure failure;
+    diskdelta_core_advance(core, 1000);
+    diskdelta_core_stream *late = open_with(core, 50, 0, &failure);
+    diskdelta_core_stream *other = open_with(core, 5000, 0, &failure);
+    diskdelta_core_advance(core, 1060);
+    diskdelta_core_feed_end(core, NULL);
+    diskdelta_core_event event;
+    diskdelta_core_stream_next(late, &event);
     assert_int_equal(event.failure->reason, DISKDELTA_REASON_DEADLINE);
-    dd_stream_next(other, &event);
+    diskdelta_core_stream_next(other, &event);
     assert_int_equal(event.failure->reason, DISKDELTA_REASON_SERVER_UNAVAILABLE);
-    dd_stream_close(late);
-    dd_stream_close(other);
-    dd_core_free(core);
+    diskdelta_core_stream_close(late);
+    diskdelta_core_stream_close(other);
+    diskdelta_core_free(core);
 }
 
 static void test_end_before_the_deadline_stays(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
-    struct dd_failure failure;
-    struct dd_stream *stream = open_with(core, 50, 0, &failure);
+    diskdelta_core *core = connected(&small);
+    diskdelta_failure failure;
+    diskdelta_core_stream *stream = open_with(core, 50, 0, &failure);
     feed_frame(core, DD_FRAME_END, 1, 0, 4);
-    dd_core_advance(core, 1000000);
-    assert_int_equal(next(stream), DD_EVENT_END);
-    dd_stream_close(stream);
-    dd_core_free(core);
+    diskdelta_core_advance(core, 1000000);
+    assert_int_equal(next(stream), DISKDELTA_CORE_END);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
 }
 
 static void test_ping(void **state)
 {
     (void)state;
-    struct dd_core *core = connected(&small);
+    diskdelta_core *core = connected(&small);
     feed_frame(core, DD_FRAME_PING, 0, 0, 8);
     struct dd_header header;
     assert_true(take_frame(core, &header));
     assert_int_equal(header.type, DD_FRAME_PING);
     assert_int_equal(header.flags, DD_FLAG_ACK);
     feed_frame(core, DD_FRAME_PING, 0, 0, 8);
-    assert_null(dd_core_failure(core));
+    assert_null(diskdelta_core_failure(core));
     /* The answer was not sent yet. */
     feed_frame(core, DD_FRAME_PING, 0, 0, 8);
     assert_breach(core, DD_EXCESSIVE_LOAD);
-    dd_core_free(core);
+    diskdelta_core_free(core);
 }
 
 static void test_goaway(void **state)
 {
     (void)state;
-    struct dd_core *core =
-        connected(&(struct dd_settings){.max_frame = 16384, .stream_credit = 32800, .connection_credit = 32800 * 8});
-    struct dd_stream *first = open_one(core);
-    struct dd_stream *second = open_one(core);
+    diskdelta_core *core = connected(&(diskdelta_core_options){
+        .struct_size = sizeof small, .max_frame = 16384, .stream_credit = 32800, .connection_credit = 32800 * 8});
+    diskdelta_core_stream *first = open_one(core);
+    diskdelta_core_stream *second = open_one(core);
     feed_frame(core, DD_FRAME_GOAWAY, 0, 1, 6);
-    assert_int_equal(next(first), DD_EVENT_NONE);
-    assert_int_equal(next(second), DD_EVENT_FAILED);
-    struct dd_failure failure;
+    assert_int_equal(next(first), DISKDELTA_CORE_NONE);
+    assert_int_equal(next(second), DISKDELTA_CORE_FAILED);
+    diskdelta_failure failure;
     assert_null(open_with(core, 0, 0, &failure));
     assert_int_equal(failure.reason, DISKDELTA_REASON_SERVER_UNAVAILABLE);
     feed_frame(core, DD_FRAME_END, 1, 0, 4);
-    assert_int_equal(next(first), DD_EVENT_END);
-    dd_stream_close(first);
-    dd_stream_close(second);
-    dd_core_free(core);
+    assert_int_equal(next(first), DISKDELTA_CORE_END);
+    diskdelta_core_stream_close(first);
+    diskdelta_core_stream_close(second);
+    diskdelta_core_free(core);
 }
 
 /* ---- Garbage --------------------------------------------------------------------------------------------------- */
@@ -354,9 +356,9 @@ static void test_garbage(void **state)
     print_message("seed %llu\n", (unsigned long long)seed);
     random_state = seed;
     for (int round = 0; round < 3000; round++) {
-        struct dd_core *core = connected(&small);
-        struct dd_stream *streams[2] = {open_one(core), open_one(core)};
-        for (int frame = 0; frame < 20 && dd_core_failure(core) == NULL; frame++) {
+        diskdelta_core *core = connected(&small);
+        diskdelta_core_stream *streams[2] = {open_one(core), open_one(core)};
+        for (int frame = 0; frame < 20 && diskdelta_core_failure(core) == NULL; frame++) {
             struct bytes bytes = {0};
             uint8_t payload[64];
             for (size_t i = 0; i < sizeof payload; i++)
@@ -370,23 +372,23 @@ static void test_garbage(void **state)
             for (size_t at = 0; at < bytes.size;) {
                 size_t piece = 1 + random_number(20);
                 piece = piece < bytes.size - at ? piece : bytes.size - at;
-                dd_core_feed(core, bytes.data + at, piece);
+                diskdelta_core_feed(core, bytes.data + at, piece);
                 at += piece;
                 if (random_number(4) == 0)
                     (void)next(streams[random_number(2)]);
             }
             bytes_free(&bytes);
             if (random_number(20) == 0) {
-                dd_stream_close(streams[0]);
-                struct dd_failure failure;
+                diskdelta_core_stream_close(streams[0]);
+                diskdelta_failure failure;
                 streams[0] = open_with(core, 0, 0, &failure);
                 if (streams[0] == NULL)
                     break;
             }
         }
-        dd_stream_close(streams[0]);
-        dd_stream_close(streams[1]);
-        dd_core_free(core);
+        diskdelta_core_stream_close(streams[0]);
+        diskdelta_core_stream_close(streams[1]);
+        diskdelta_core_free(core);
     }
 }
 

@@ -12,11 +12,11 @@ struct run {
 };
 
 /* Both outputs of the program, and its exit code. */
-static struct run run(const char *address)
+static struct run run(const char *address, const char *patience)
 {
     struct run run = {0};
     char command[512];
-    snprintf(command, sizeof command, "'%s' '%s' disks/a.vhdx '{1}' 2>&1", LIST_CHANGES, address);
+    snprintf(command, sizeof command, "'%s' '%s' disks/a.vhdx '{1}' %s 2>&1", LIST_CHANGES, address, patience);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     run.output[fread(run.output, 1, sizeof run.output - 1, pipe)] = '\0';
@@ -34,7 +34,7 @@ static void test_complete(void **state)
     struct fake_script *script = *state;
     append_recorded(&script->answer, NULL);
     struct fake_server *server = fake_server_start(script);
-    struct run whole = run(fake_server_address(server));
+    struct run whole = run(fake_server_address(server), "0");
     assert_string_equal(whole.output, lines);
     assert_int_equal(whole.code, 0);
     fake_server_stop(server);
@@ -46,7 +46,7 @@ static void test_cut(void **state)
     append_recorded(&script->answer, NULL);
     script->answer.size--;
     struct fake_server *server = fake_server_start(script);
-    struct run cut = run(fake_server_address(server));
+    struct run cut = run(fake_server_address(server), "0");
     assert_non_null(strstr(cut.output, lines));
     assert_non_null(strstr(cut.output,
                            "list-changes: ANSWER_INCOMPLETE: the answer is not complete: the server closed the "
@@ -60,7 +60,7 @@ static void test_refused(void **state)
     struct fake_script *script = *state;
     append_refusal(&script->answer, 1, DISKDELTA_REASON_BASELINE_UNKNOWN, "nothing bears the id {1}");
     struct fake_server *server = fake_server_start(script);
-    struct run refused = run(fake_server_address(server));
+    struct run refused = run(fake_server_address(server), "0");
     assert_string_equal(refused.output, "list-changes: BASELINE_UNKNOWN: nothing bears the id {1}\n");
     assert_int_equal(refused.code, 5);
     fake_server_stop(server);
@@ -69,8 +69,8 @@ static void test_refused(void **state)
 static void test_nobody_there(void **state)
 {
     (void)state;
-    assert_int_equal(run("unix:/nonexistent/socket").code, 7);
-    assert_int_equal(run("nowhere").code, 2);
+    assert_int_equal(run("unix:/nonexistent/socket", "").code, 7);
+    assert_int_equal(run("nowhere", "").code, 2);
 }
 
 static int set_up(void **state)

@@ -1,8 +1,9 @@
 /* Docs/protocol-vectors.txt, as far as it concerns a client. */
-#include "core.h"
 #include "fake_server.h"
 #include "test.h"
 #include "vectors.h"
+
+#include <diskdelta/core.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,17 +98,49 @@ static void run_settings_server(const struct vector *vector)
         return;
     check(vector, settings.max_frame == vector_number(vector, "max_frame"));
     check(vector, settings.max_streams == vector_number(vector, "max_streams"));
+    check(vector, settings.min_ping_interval == vector_number(vector, "min_ping_interval"));
 }
 
-/* A client only encodes it, and without metadata. */
+/* The entries of a call's metadata; their keys and values are freed with free_metadata(). */
+static size_t read_metadata(const struct vector *vector, diskdelta_metadata *entries)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < vector->count; i++) {
+        if (strcmp(vector->lines[i].word, "metadata") != 0)
+            continue;
+        char *key = strdup(vector->lines[i].value);
+        assert_non_null(key);
+        char *digits = strchr(key, ' ');
+        if (digits != NULL)
+            *digits++ = '\0';
+        struct bytes value = vector_bytes(digits);
+        entries[count++] = (diskdelta_metadata){key, {value.data, value.size}};
+    }
+    return count;
+}
+
+static void free_metadata(diskdelta_metadata *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free((char *)entries[i].key);
+        free((uint8_t *)entries[i].value.data);
+    }
+}
+
+/* A client only encodes it. */
 static void run_open(const struct vector *vector)
 {
     const char *path = vector_value(vector, "path");
-    if (vector_value(vector, "error") != NULL || vector_value(vector, "metadata") != NULL || path == NULL)
+    if (vector_value(vector, "error") != NULL || vector_value(vector, "decode-only") != NULL || path == NULL)
         return;
-    uint8_t prefix[4 + DD_MAX_PATH_SIZE];
-    size_t size = dd_open_prefix_size(path);
-    dd_open_prefix_encode(prefix, path);
+    diskdelta_metadata entries[VECTOR_LINES];
+    size_t count = read_metadata(vector, entries);
+    struct dd_open open = {path, entries, count};
+    uint8_t prefix[4 + DD_MAX_PATH_SIZE + DD_MAX_METADATA_SIZE];
+    size_t size = dd_open_prefix_size(&open);
+    check(vector, size != 0);
+    dd_open_prefix_encode(prefix, &open);
+    free_metadata(entries, count);
     struct bytes request = vector_bytes(vector_value(vector, "request"));
     check(vector, vector->bytes.size == size + request.size);
     check(vector, memcmp(vector->bytes.data, prefix, size) == 0);
@@ -161,33 +194,33 @@ struct observed {
     enum dd_code code;
 };
 
-static struct dd_stream *open_stream(struct dd_core *core)
+static diskdelta_core_stream *open_stream(diskdelta_core *core)
 {
-    uint8_t *request = NULL;
-    struct dd_failure failure;
-    struct dd_stream *stream =
-        dd_core_open(core, "diskdelta.v1.ImageManagement/GetVirtualDiskChanges", 0, 0, &request, &failure);
+    diskdelta_core_call call = DISKDELTA_CORE_CALL_INIT;
+    call.path = "diskdelta.v1.ImageManagement/GetVirtualDiskChanges";
+    diskdelta_failure failure;
+    diskdelta_core_stream *stream = diskdelta_core_open(core, &call, &failure);
     assert_non_null(stream);
     return stream;
 }
 
 /* Takes what there is. Gives the last event. */
-static struct dd_event drain(struct dd_stream *stream, size_t *messages)
+static diskdelta_core_event drain(diskdelta_core_stream *stream, size_t *messages)
 {
-    struct dd_event event;
+    diskdelta_core_event event;
     for (;;) {
-        dd_stream_next(stream, &event);
-        if (event.type != DD_EVENT_MESSAGE)
+        diskdelta_core_stream_next(stream, &event);
+        if (event.type != DISKDELTA_CORE_MESSAGE)
             return event;
         ++*messages;
     }
 }
 
 /* The code of the GOAWAY in what the client sends. */
-static enum dd_code sent_code(const struct dd_core *core)
+static enum dd_code sent_code(const diskdelta_core *core)
 {
     const uint8_t *bytes = NULL;
-    size_t size = dd_core_output(core, &bytes);
+    size_t size = diskdelta_core_output(core, &bytes);
     enum dd_code code = DD_NOT_DISKDELTA;
     for (size_t at = DD_PREFACE_SIZE; at < size;) {
         struct dd_header header = dd_header_decode(bytes + at);
@@ -205,39 +238,37 @@ static enum dd_code sent_code(const struct dd_core *core)
 
 static struct observed observe(const uint8_t *bytes, size_t size, size_t piece)
 {
-    diskdelta_allocator allocator = dd_allocator(NULL);
-    struct dd_settings settings = {.max_frame = 262144, .stream_credit = 1048576, .connection_credit = 67108864};
-    struct dd_core *core = dd_core_create(&allocator, &settings);
-    struct dd_stream *first = open_stream(core);
-    struct dd_stream *second = open_stream(core);
+    diskdelta_core *core = diskdelta_core_create(NULL, NULL);
+    diskdelta_core_stream *first = open_stream(core);
+    diskdelta_core_stream *second = open_stream(core);
     struct observed observed = {.outcome = OUTCOME_BROKEN};
     size_t others = 0;
-    struct dd_event event = {.type = DD_EVENT_NONE};
+    diskdelta_core_event event = {.type = DISKDELTA_CORE_NONE};
     for (size_t at = 0; at < size; at += piece) {
-        dd_core_feed(core, bytes + at, size - at < piece ? size - at : piece);
+        diskdelta_core_feed(core, bytes + at, size - at < piece ? size - at : piece);
         event = drain(first, &observed.messages);
         (void)drain(second, &others);
     }
-    bool has_failed = dd_core_failure(core) != NULL;
-    if (has_failed && dd_core_failure(core)->reason == DISKDELTA_REASON_ANSWER_INVALID) {
+    bool has_failed = diskdelta_core_failure(core) != NULL;
+    if (has_failed && diskdelta_core_failure(core)->reason == DISKDELTA_REASON_ANSWER_INVALID) {
         observed.outcome = OUTCOME_ERROR;
         observed.code = sent_code(core);
-    } else if (event.type == DD_EVENT_END) {
+    } else if (event.type == DISKDELTA_CORE_END) {
         observed.outcome = event.status == DISKDELTA_STATUS_OK ? OUTCOME_COMPLETE : OUTCOME_STATUS;
         observed.status = event.status;
-    } else if (event.type == DD_EVENT_FAILED && !has_failed) {
-        bool is_farewell = dd_core_farewell(core) != NULL;
+    } else if (event.type == DISKDELTA_CORE_FAILED && !has_failed) {
+        bool is_farewell = diskdelta_core_farewell(core) != NULL;
         observed.outcome = is_farewell ? OUTCOME_REFUSED : OUTCOME_STATUS;
         observed.status = event.failure->status;
     } else {
-        dd_core_feed_end(core, "the connection ended");
+        diskdelta_core_feed_end(core, NULL);
         event = drain(first, &observed.messages);
-        assert_int_equal(event.type, DD_EVENT_FAILED);
+        assert_int_equal(event.type, DISKDELTA_CORE_FAILED);
         assert_int_equal(event.failure->status, DISKDELTA_STATUS_UNAVAILABLE);
     }
-    dd_stream_close(first);
-    dd_stream_close(second);
-    dd_core_free(core);
+    diskdelta_core_stream_close(first);
+    diskdelta_core_stream_close(second);
+    diskdelta_core_free(core);
     return observed;
 }
 
@@ -368,7 +399,9 @@ static void run_ranges(const struct vector *vector)
     request.byte_offset = offset;
     request.has_byte_length = given == 2;
     request.byte_length = length;
-    diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
+    diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;
+    options.patience_ms = DISKDELTA_OFF;
+    diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, &options);
     check(vector, changes != NULL);
     check_ranges(vector, changes);
 

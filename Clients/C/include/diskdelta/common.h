@@ -40,6 +40,17 @@ typedef struct diskdelta_bytes {
     size_t size;
 } diskdelta_bytes;
 
+/* An entry of a call's metadata. */
+typedef struct diskdelta_metadata {
+    /* 1 to 255 characters of 0-9 a-z _ . - */
+    const char *key;
+    /* Any bytes, at most 65535. */
+    diskdelta_bytes value;
+} diskdelta_metadata;
+
+/* Given for a time in ms: turns off what it is the time of, where an option says that it can be turned off. */
+#define DISKDELTA_OFF UINT32_MAX
+
 #ifdef __cplusplus
 }
 #endif
