@@ -57,7 +57,7 @@ static void carry(struct dd_link *link, int fd)
     if (security == NULL)
         return fail_without_memory(link);
     diskdelta_failure failure;
-    dd_fail(&failure, DISKDELTA_REASON_UNAUTHENTICATED, "cannot secure the connection to %s: %s", link->plan->address,
+    dd_fail(&failure, DISKDELTA_REASON_INVALID_PARAMETER, "cannot secure the connection to %s: %s", link->plan->address,
             text);
     fail(link, &failure);
 }

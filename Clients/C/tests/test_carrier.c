@@ -168,7 +168,7 @@ static void test_security_that_fails(void **state)
     options.security = &security;
     diskdelta_client *client = diskdelta_client_create(NULL);
     assert_int_equal(diskdelta_client_connect(client, fake_server_address(server), &options), -1);
-    assert_int_equal(diskdelta_client_error(client)->reason, DISKDELTA_REASON_UNAUTHENTICATED);
+    assert_int_equal(diskdelta_client_error(client)->reason, DISKDELTA_REASON_INVALID_PARAMETER);
     assert_non_null(strstr(diskdelta_client_error(client)->message, "there is no key"));
     diskdelta_client_close(client);
     fake_server_stop(server);

@@ -87,7 +87,7 @@ typedef struct diskdelta_security {
      * the carrier's read and write.
      *
      * 0: `*carrier` is filled in and owns `fd`. -1: `fd` stays the caller's, and `text`, which has room for `capacity`
-     * bytes, says why, ended by a 0.
+     * bytes, says why, ended by a 0. Connecting then fails with INVALID_PARAMETER.
      */
     int (*wrap)(void *data, int fd, const char *host, diskdelta_carrier *carrier, char *text, size_t capacity);
     /* What `wrap` is given. */

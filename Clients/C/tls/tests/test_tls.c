@@ -272,10 +272,10 @@ static void test_without_handle_nothing_goes_plain(void **state)
 {
     struct fixture *fixture = *state;
     /* Not configured. */
-    assert_fails(fixture, tls_front_address(fixture->front), DISKDELTA_REASON_SERVER_UNAVAILABLE, "not configured");
+    assert_fails(fixture, tls_front_address(fixture->front), DISKDELTA_REASON_INVALID_PARAMETER, "not configured");
     diskdelta_tls_close(fixture->tls);
     fixture->tls = NULL;
-    assert_fails(fixture, tls_front_address(fixture->front), DISKDELTA_REASON_SERVER_UNAVAILABLE,
+    assert_fails(fixture, tls_front_address(fixture->front), DISKDELTA_REASON_INVALID_PARAMETER,
                  "there is no TLS handle");
     assert_int_equal(diskdelta_tls_configure(NULL, NULL), -1);
     assert_int_equal(diskdelta_tls_error(NULL)->reason, DISKDELTA_REASON_RESOURCE_LIMIT);
@@ -286,7 +286,7 @@ static void test_unix_socket_needs_a_name(void **state)
     struct fixture *fixture = *state;
     diskdelta_tls_options options = right_options();
     configure(fixture, &options);
-    assert_fails(fixture, fake_server_address(fixture->server), DISKDELTA_REASON_SERVER_UNAVAILABLE, "server_name");
+    assert_fails(fixture, fake_server_address(fixture->server), DISKDELTA_REASON_INVALID_PARAMETER, "server_name");
 }
 
 /* A configuration fails with a message that says `words` and names the file. */
