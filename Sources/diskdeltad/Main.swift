@@ -107,13 +107,13 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
             metrics: PrometheusRegistry.bootstrapProcess(),
             logger: logger
         )
-        reloadSignal.whenItComes { server.reload() }
+        let reloading = Task { await reloadSignal.forEach { server.reload() } }
         for address in server.addresses {
             print("listening on \(address)")
         }
         fflush(nil)
         await stopSignal.wait()
-        reloadSignal.cancel()
+        reloading.cancel()
         await server.stop()
     }
 

@@ -6,17 +6,20 @@ internal import Foundation
 /// From its making on the signal no longer ends the process.
 struct ReloadSignal {
     private let source: any DispatchSourceSignal
+    private let arrivals: AsyncStream<Void>
 
     init() {
+        let (arrivals, arrived) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        self.arrivals = arrivals
         signal(SIGHUP, SIG_IGN)
         source = DispatchSource.makeSignalSource(signal: SIGHUP, queue: .global())
-    }
-
-    /// Runs `action` whenever it comes, one run at a time.
-    func whenItComes(_ action: @escaping @Sendable () -> Void) {
-        source.setEventHandler { action() }
+        source.setEventHandler { arrived.yield() }
+        // At once: a source that was never resumed may not be let go.
         source.resume()
     }
 
-    func cancel() { source.cancel() }
+    /// Runs `action` whenever the signal has come, until the task is cancelled.
+    func forEach(_ action: () -> Void) async {
+        for await _ in arrivals { action() }
+    }
 }

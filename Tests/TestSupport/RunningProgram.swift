@@ -40,6 +40,11 @@ public final class RunningProgram: @unchecked Sendable {
     /// Asks it to end.
     public func terminate() { process.terminate() }
 
+    /// Sends it a signal.
+    public func send(_ signal: Int32) {
+        _ = Glibc.kill(process.processIdentifier, signal)
+    }
+
     /// Ends it.
     public func kill() {
         _ = Glibc.kill(process.processIdentifier, SIGKILL)

@@ -1,4 +1,5 @@
 internal import DiskDeltaProtocol
+internal import Foundation
 internal import Logging
 internal import NIOCore
 internal import NIOSSL
@@ -36,7 +37,7 @@ final class TLSGate: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if !isOpen { fail("the TLS handshake failed: \(error)") }
+        if !isOpen { fail("the TLS handshake failed: \(Self.words(error))") }
         context.fireErrorCaught(error)
     }
 
@@ -46,6 +47,17 @@ final class TLSGate: ChannelInboundHandler, RemovableChannelHandler {
         hasFailed = true
         observer?.tlsHandshakeFailed()
         logger.notice("no connection: \(why)", metadata: ["peer": "\(handler.caller.peer)"])
+    }
+
+    /// The library's own word for what went wrong, such as PEER_DID_NOT_RETURN_A_CERTIFICATE, where it has one. Around it
+    /// stands where in its sources that was noticed.
+    private static func words(_ error: any Error) -> String {
+        let text = "\(error)"
+        let mark = "OPENSSL_internal:"
+        let words = text.components(separatedBy: mark).dropFirst().map {
+            $0.prefix { $0.isLetter || $0 == "_" || $0.isNumber }
+        }
+        return words.isEmpty ? text : words.joined(separator: ", ")
     }
 
     private func open(_ context: ChannelHandlerContext, _ agreed: String?) {
