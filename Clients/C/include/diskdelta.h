@@ -50,6 +50,7 @@
 #include <diskdelta/image_management.h>
 #include <diskdelta/jobs.h>
 #include <diskdelta/outcome.h>
+#include <diskdelta/query.h>
 #include <diskdelta/reason.h>
 #include <diskdelta/reference_points.h>
 #include <diskdelta/server_info.h>

@@ -133,11 +133,7 @@ static int fail(diskdelta_changes *changes)
 
 static void take_error(diskdelta_changes *changes)
 {
-    const diskdelta_error *error = diskdelta_stream_error(changes->stream);
-    size_t length = strlen(error->message);
-    changes->error.public = *error;
-    memcpy(changes->error.text, error->message, length + 1);
-    changes->error.public.message = changes->error.text;
+    dd_error_set_public(&changes->error, diskdelta_stream_error(changes->stream));
 }
 
 /* Asks for what is missing, where there is patience left. */

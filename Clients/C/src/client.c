@@ -305,6 +305,7 @@ static void free_client(diskdelta_client *client)
 {
     diskdelta_allocator allocator = client->allocator;
     (void)close(client->wake);
+    dd_release(&allocator, client->query_epoch);
     dd_release(&allocator, client);
 }
 

@@ -41,6 +41,9 @@ struct diskdelta_client {
     uint64_t random;
     struct dd_pending *pending;
 
+    /* What diskdelta_query.epoch points to. */
+    char *query_epoch;
+
     /* What other threads and signal handlers touch: a file descriptor that wakes, and the wish. */
     int wake;
     atomic_bool is_cancelled;

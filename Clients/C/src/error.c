@@ -44,6 +44,15 @@ void dd_error_set_end(struct dd_error *error, diskdelta_status status, const dis
         strncpy(error->text, diskdelta_reason_name(error->public.reason), sizeof error->text - 1);
 }
 
+void dd_error_set_public(struct dd_error *error, const diskdelta_error *from)
+{
+    size_t size = strnlen(from->message, sizeof error->text - 1);
+    memmove(error->text, from->message, size);
+    error->text[size] = '\0';
+    error->public = *from;
+    error->public.message = error->text;
+}
+
 void dd_error_copy(struct dd_error *to, const struct dd_error *from)
 {
     *to = *from;

@@ -26,6 +26,9 @@ void dd_error_set(struct dd_error *error, const diskdelta_failure *failure);
 void dd_error_set_end(struct dd_error *error, diskdelta_status status, const diskdelta_status_details *details,
                       const uint8_t *text, size_t text_size);
 
+/* What another handle tells. */
+void dd_error_set_public(struct dd_error *error, const diskdelta_error *from);
+
 void dd_error_copy(struct dd_error *to, const struct dd_error *from);
 
 #endif
