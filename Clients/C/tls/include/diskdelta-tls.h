@@ -74,6 +74,8 @@ typedef struct diskdelta_tls_options {
         .struct_size = sizeof(struct diskdelta_tls_options)                                                            \
     }
 
+/* ---- TLS --------------------------------------------------------------------------------------------------------- */
+
 /*
  * Makes a handle that trusts nobody yet: diskdelta_tls_configure() comes next. NULL where there is no memory, or where
  * OpenSSL cannot be used.

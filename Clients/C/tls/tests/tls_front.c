@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -104,11 +105,16 @@ static bool flush(struct link *link)
     while ((count = BIO_read(link->out, bytes, (int)piece)) > 0) {
         size_t left = link->script->cut - link->sent;
         size_t sending = (size_t)count < left ? (size_t)count : left;
+        size_t spoilt = link->script->spoilt - link->sent;
+        if (link->script->spoilt > 0 && spoilt < sending)
+            bytes[spoilt] ^= 0x10;
         if (sending > 0 && send(link->client, bytes, sending, MSG_NOSIGNAL) != (ssize_t)sending)
             return false;
         link->sent += sending;
-        if (sending < (size_t)count)
+        if (sending < (size_t)count) {
+            atomic_store(&link->script->was_cut, true);
             return false;
+        }
     }
     return true;
 }
@@ -158,7 +164,7 @@ static bool from_server(struct link *link)
 
 static void run_link(struct link *link)
 {
-    bool is_open = link->script->cut > 0;
+    bool is_open = true;
     while (is_open) {
         /* The server is heard once there is something to put its words into. */
         bool is_heard = link->server >= 0 && SSL_is_init_finished(link->ssl);
@@ -190,6 +196,7 @@ static void serve(struct tls_front_script *script, int client)
         return;
     }
     SSL_CTX *context = make_context(script);
+    atomic_store(&script->was_cut, false);
     struct link link = {.script = script, .client = client, .server = -1, .ssl = SSL_new(context)};
     link.in = BIO_new(BIO_s_mem());
     link.out = BIO_new(BIO_s_mem());
@@ -218,6 +225,8 @@ static void *run(void *argument)
         int client = accept(front->listener, NULL, NULL);
         if (client < 0)
             return NULL;
+        int on = 1;
+        (void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         serve(front->script, client);
     }
 }

@@ -24,12 +24,16 @@ struct tls_front_script {
     /* How many bytes are sent, at most, before the connection is closed; and in one piece (0: all). */
     size_t cut;
     size_t piece;
+    /* Which byte of what is sent is spoilt; 0: none, since nothing can be said of the first. */
+    size_t spoilt;
     /* Ends without saying so in TLS. */
     bool without_close;
     /* Where set: this is sent, and TLS is not spoken at all. */
     const char *plain;
-    /* What was sent on the last connection, once it has ended, and what arrived inside of it. */
+    /* What was sent on the last connection, once it has ended, and whether something was held back. */
     atomic_size_t sent;
+    atomic_bool was_cut;
+    /* What arrived, inside of TLS, on all connections. */
     atomic_size_t received;
     atomic_size_t connections;
 };
