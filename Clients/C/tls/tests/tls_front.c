@@ -14,6 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* The first byte of a connection that only waits for its turn. */
+enum { SETTLING = 'Q' };
+
 struct tls_front {
     struct tls_front_script *script;
     int listener;
@@ -196,7 +199,6 @@ static void serve(struct tls_front_script *script, int client)
         return;
     }
     SSL_CTX *context = make_context(script);
-    atomic_store(&script->was_cut, false);
     struct link link = {.script = script, .client = client, .server = -1, .ssl = SSL_new(context)};
     link.in = BIO_new(BIO_s_mem());
     link.out = BIO_new(BIO_s_mem());
@@ -213,7 +215,6 @@ static void serve(struct tls_front_script *script, int client)
     SSL_free(link.ssl);
     SSL_CTX_free(context);
     atomic_store(&script->sent, link.sent);
-    atomic_fetch_add(&script->connections, 1);
 }
 
 /* ---- The thread ------------------------------------------------------------------------------------------------ */
@@ -227,7 +228,11 @@ static void *run(void *argument)
             return NULL;
         int on = 1;
         (void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        serve(front->script, client);
+        char first = 0;
+        if (recv(client, &first, 1, MSG_PEEK) == 1 && first == SETTLING)
+            (void)close(client);
+        else
+            serve(front->script, client);
     }
 }
 
@@ -252,10 +257,18 @@ const char *tls_front_address(const struct tls_front *front)
     return front->address;
 }
 
-void tls_front_wait(const struct tls_front *front, size_t connections)
+void tls_front_settle(const struct tls_front *front)
 {
-    while (atomic_load(&front->script->connections) < connections)
-        (void)poll(NULL, 0, 1);
+    /* Connections are served in their order, so this one's end is the end of those before it. */
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    name.sin_port = htons((uint16_t)atoi(strchr(front->address, ':') + 1));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    must(fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof name) == 0, "connect");
+    char byte = SETTLING;
+    must(send(fd, &byte, 1, MSG_NOSIGNAL) == 1, "send");
+    while (recv(fd, &byte, 1, 0) > 0)
+        ;
+    (void)close(fd);
 }
 
 void tls_front_stop(struct tls_front *front)

@@ -30,12 +30,11 @@ struct tls_front_script {
     bool without_close;
     /* Where set: this is sent, and TLS is not spoken at all. */
     const char *plain;
-    /* What was sent on the last connection, once it has ended, and whether something was held back. */
+    /* What was sent on the last connection, once it has ended, and whether something was ever held back. */
     atomic_size_t sent;
     atomic_bool was_cut;
     /* What arrived, inside of TLS, on all connections. */
     atomic_size_t received;
-    atomic_size_t connections;
 };
 
 /* Everything whole, with the certificate `server`, in front of the server at `address`. */
@@ -49,8 +48,8 @@ struct tls_front *tls_front_start(struct tls_front_script *script);
 /* The address to connect to: 127.0.0.1:PORT. */
 const char *tls_front_address(const struct tls_front *front);
 
-/* Waits until so many connections in all have ended. */
-void tls_front_wait(const struct tls_front *front, size_t connections);
+/* Waits until every connection that was made has ended. */
+void tls_front_settle(const struct tls_front *front);
 
 void tls_front_stop(struct tls_front *front);
 
