@@ -55,6 +55,9 @@ enum Wire {
 struct Feeder {
     private var pending: [UInt8] = []
 
+    /// How many bytes wait for more.
+    var unread: Int { pending.count }
+
     /// Feeds what there is; every action but `none` goes to `body`, with the bytes that were just handed in. It goes on
     /// until there are too few, or `body` returns false.
     mutating func feed(
@@ -77,6 +80,7 @@ struct Feeder {
     mutating func feed(
         _ bytes: some Sequence<UInt8>,
         to connection: inout ClientConnection,
+        at now: ContinuousClock.Instant = .now,
         _ body: (inout ClientConnection, ClientAction, [UInt8]) -> Bool
     ) {
         pending += bytes
@@ -84,7 +88,7 @@ struct Feeder {
         while pending.count - start >= connection.bytesNeeded {
             let piece = Array(pending[start..<start + connection.bytesNeeded])
             start += piece.count
-            let action = connection.receive(piece.span.bytes)
+            let action = connection.receive(piece.span.bytes, at: now)
             if action != .none, !body(&connection, action, piece) { break }
         }
         pending.removeFirst(start)
