@@ -81,7 +81,7 @@ struct EndingTests {
             _ = try await call.next()
             await test.server.stop()
             let failure = await error { _ = try await call.readToEnd() }
-            #expect(failure?.reason == .serverUnavailable)
+            #expect(failure?.reason == .answerIncomplete)
             try await test.until { $0.cancelled == 1 }
         }
     }

@@ -6,7 +6,7 @@ import Synchronization
 /// A service that does what the path of the request says:
 ///
 /// - `send N SIZE`: N messages with SIZE bytes of bits each, then the end
-/// - `wait N SIZE`: the same, but instead of the end it waits until it is cancelled
+/// - `wait N SIZE`: the same, but instead of the end it waits until it is cancelled; each message answers for 4,096 bytes
 /// - `block`: it does not heed its cancellation, and ends when ``release()`` is called
 /// - `refuse`: FILE_NOT_FOUND
 /// - `fail`: a message, then IMAGE_CORRUPT at offset 4096
@@ -95,6 +95,8 @@ private final class ScriptedStream: ResponseStream {
     }
 
     var totals: AnswerTotals? { ScriptedService.totals(sent) }
+
+    var resumeOffset: UInt64? { words.first == "wait" ? UInt64(sent) * 4_096 : nil }
 }
 
 /// A server with a scripted service on a free port of this machine.
