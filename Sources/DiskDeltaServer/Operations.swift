@@ -1,3 +1,5 @@
+internal import DiskDeltaProtocol
+internal import DiskDeltaService
 internal import DiskDeltaTransport
 internal import Logging
 internal import NIOHTTP1
@@ -6,6 +8,8 @@ internal import Synchronization
 /// What a server offers to those who look after it: figures, and a page that says whether it serves.
 final class Operations: Sendable {
     let metrics: ServerMetrics
+    /// The same as the page, for those who speak the protocol.
+    let health = HealthReport(services: Set(Server.answeredMethods.map(\.service)))
 
     private let listener: MetricsListener?
     private let isServing: IsServing
@@ -64,6 +68,7 @@ final class Operations: Sendable {
     func setServing(_ isServing: Bool) {
         self.isServing.value.store(isServing, ordering: .relaxed)
         metrics.process.setServing(isServing)
+        if !isServing { health.stopServing() }
     }
 
     func stop() async { await listener?.stop() }

@@ -17,9 +17,18 @@ public final class Server: Sendable {
     private let security: Security
     /// Looks at the files of the security.
     private let watch: Task<Void, Never>
+    /// The Unix sockets that it has made.
+    private let ownPaths: [String]
     private let logger: Logger
 
-    private init(_ transport: RPCServer, _ operations: Operations, _ security: Security, logger: Logger) {
+    private init(
+        _ transport: RPCServer,
+        _ operations: Operations,
+        _ security: Security,
+        ownPaths: [String],
+        logger: Logger
+    ) {
+        self.ownPaths = ownPaths
         self.transport = transport
         self.operations = operations
         self.security = security
@@ -32,16 +41,20 @@ public final class Server: Sendable {
     /// Starts a server. When this returns it serves, until `stop()`.
     ///
     /// - Parameters:
+    ///   - descriptors: of sockets that are bound already, on which it listens too; it closes them.
     ///   - metrics: takes the server's figures, and tells them where the settings say so.
     ///   - audit: gets a line for each call, whatever the level of `logger`.
     /// - Throws: `SettingsError` for a setting that is not allowed; `StartFailure` where it cannot listen.
     public static func start(
         _ settings: Settings,
+        inheriting descriptors: [Int32] = [],
         metrics registry: PrometheusRegistry = PrometheusRegistry(),
         logger: Logger,
         audit: Logger = Logger(label: "diskdelta.audit")
     ) async throws -> Server {
-        let endpoints = try settings.listen.map { address throws(SettingsError) in try endpoint(address, settings) }
+        let listening = try Listening(settings, inheriting: descriptors) { endpoint throws(SettingsError) in
+            try ListenerRule.check(endpoint, settings)
+        }
         let security = try Security(settings, logger: logger)
         let files: RootedFiles
         do {
@@ -61,8 +74,9 @@ public final class Server: Sendable {
         let transport: RPCServer
         do {
             transport = try await RPCServer.bind(
-                to: endpoints,
-                router: router(files, security, configuration.settings),
+                to: listening.endpoints,
+                inheriting: listening.sockets,
+                router: services(files, security, operations.health, configuration, settings),
                 configuration: configuration,
                 logger: logger
             )
@@ -71,7 +85,7 @@ public final class Server: Sendable {
             throw StartFailure(message: error.message)
         }
         operations.setServing(true)
-        let server = Server(transport, operations, security, logger: logger)
+        let server = Server(transport, operations, security, ownPaths: listening.ownPaths, logger: logger)
         logger.info("serving", metadata: ["addresses": "\(server.addresses)", "roots": "\(settings.roots)"])
         return server
     }
@@ -87,41 +101,11 @@ public final class Server: Sendable {
         operations.setServing(false)
         // Before the listeners close: as long as this server answers there, nobody else can have taken the path. Later a
         // successor may have, while calls are still under way here.
-        for case .unix(let path) in transport.endpoints { unlink(path) }
+        for path in ownPaths { unlink(path) }
         await transport.stop()
         watch.cancel()
         await operations.stop()
         logger.info("stopped")
-    }
-
-    private static func endpoint(_ address: String, _ settings: Settings) throws(SettingsError) -> Endpoint {
-        let endpoint: Endpoint
-        do {
-            endpoint = try Endpoint(address)
-        } catch {
-            throw SettingsError(message: error.description)
-        }
-        try ListenerRule.check(endpoint, settings)
-        return endpoint
-    }
-
-    /// What this version answers. Every other method of the protocol is refused by its name.
-    private static func router(
-        _ files: RootedFiles,
-        _ security: Security,
-        _ settings: ServerSettings
-    ) -> ServiceRouter {
-        var router = ServiceRouter()
-        router.register(DiskService(roots: files, policy: { security.currentPolicy }))
-        let methods = DiskService.answeredMethods + HealthReport.answeredMethods + ServerDescription.answeredMethods
-        router.register(HealthReport(services: Set(methods.map(\.service))))
-        let limits = ServerLimits(
-            maxFrameSize: ClientSettings.default.maximumFrame,
-            maxRequestSize: settings.maximumFrame,
-            maxStreams: settings.maximumStreams
-        )
-        router.register(ServerDescription(limits: limits, methods: methods.map(\.path)))
-        return router
     }
 }
 

@@ -12,9 +12,9 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         discussion: """
             A setting comes from its flag, else from its environment variable (DISKDELTAD_ROOT, DISKDELTAD_LISTEN, …; lists \
             are separated by commas), else from the configuration file, which has a line "name = value" for each. When the \
-            server is ready it prints "listening on ADDRESS" for each listener. SIGTERM and SIGINT stop it: calls under way \
-            may end first. SIGHUP makes it read the files of certificates, keys, tokens and the policy again; it notices by \
-            itself when they change.
+            server is ready it prints "listening on ADDRESS" for each listener, and tells systemd where that has started it. \
+            SIGTERM and SIGINT stop it: calls under way may end first. SIGHUP makes it read the files of certificates, keys, \
+            tokens and the policy again; it notices by itself when they change.
             """,
         version: Server.version
     )
@@ -92,9 +92,10 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         if let logLevel { flags[.logLevel] = [logLevel] }
         if let logFormat { flags[.logFormat] = [logFormat] }
         if insecure { flags[.insecure] = ["true"] }
+        let environment = ProcessInfo.processInfo.environment
         let settings = try Settings.resolve(
             flags: flags,
-            environment: ProcessInfo.processInfo.environment,
+            environment: environment,
             readFile: { try? String(contentsOfFile: $0, encoding: .utf8) }
         )
         LoggingSystem.bootstrap { _ in LineLogHandler(format: settings.logFormat) }
@@ -102,18 +103,28 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         logger.logLevel = settings.logLevel
         let stopSignal = StopSignal()
         let reloadSignal = ReloadSignal()
+        let manager = ServiceManager(environment: environment)
         let server = try await Server.start(
             settings,
+            inheriting: manager.inheritedDescriptors(),
             metrics: PrometheusRegistry.bootstrapProcess(),
             logger: logger
         )
-        let reloading = Task { await reloadSignal.forEach { server.reload() } }
+        let reloading = Task {
+            await reloadSignal.forEach {
+                manager.tell(.reloading)
+                server.reload()
+                manager.tell(.ready)
+            }
+        }
         for address in server.addresses {
             print("listening on \(address)")
         }
         fflush(nil)
+        manager.tell(.ready)
         await stopSignal.wait()
         reloading.cancel()
+        manager.tell(.stopping)
         await server.stop()
     }
 

@@ -54,31 +54,4 @@ struct UnansweredMethodTests {
             _ = try await ReferencePointsClient(invoker).listReferencePoints(ListReferencePointsRequest())
         }
     }
-
-    @Test func healthIsToldOfKnownServicesOnly() async throws {
-        var router = ServiceRouter()
-        router.register(HealthReport(services: ["diskdelta.v1.ImageManagement"]))
-        let client = HealthClient(InProcessInvoker(router))
-        #expect(try await client.check(HealthCheckRequest()).status == .serving)
-        #expect(try await client.check(HealthCheckRequest(service: "diskdelta.v1.ImageManagement")).status == .serving)
-        let error = await #expect(throws: CallError.self) {
-            try await client.check(HealthCheckRequest(service: "another"))
-        }
-        #expect(error?.status == .notFound)
-        #expect(error?.message.contains("another") == true)
-    }
-
-    @Test func theServerDescribesItself() async throws {
-        var router = ServiceRouter()
-        let limits = ServerLimits(maxFrameSize: 262_144, maxRequestSize: 65_536, maxStreams: 64)
-        router.register(ServerDescription(limits: limits, methods: ["a/b"]))
-        let info = try await ServerInfoClient(InProcessInvoker(router, identity: "me")).getServerInfo(
-            GetServerInfoRequest()
-        )
-        #expect(info.version == ServerDescription.version)
-        #expect(info.identity == "me")
-        #expect(info.formats == [.vhdx, .vhd, .vhdset, .qcow2, .raw])
-        #expect(info.limits == limits)
-        #expect(info.methods == ["a/b"])
-    }
 }

@@ -73,13 +73,16 @@ public struct BuiltProgram: Sendable {
         return try running.outcome()
     }
 
-    /// Starts the program in `folder`, without input.
+    /// Starts the program in `folder`, without input unless some is given.
     public func start(
         _ arguments: [String],
         environment: [String: String] = [:],
+        input: FileHandle = .nullDevice,
         in folder: TemporaryFolder
     ) throws -> RunningProgram {
-        try RunningProgram(try process(arguments, environment: environment, in: folder))
+        let process = try process(arguments, environment: environment, in: folder)
+        process.standardInput = input
+        return try RunningProgram(process)
     }
 
     /// The program, ready to be run in `folder`.

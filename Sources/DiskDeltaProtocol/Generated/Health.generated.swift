@@ -14,10 +14,14 @@ public struct ServingStatus: RawRepresentable, Hashable, Sendable, CustomStringC
 
     public static let serving = Self(rawValue: 1)
 
+    /// The server stops: it takes up no more calls, those under way go on.
     public static let notServing = Self(rawValue: 2)
 
+    /// Only in answers to Watch.
+    public static let serviceUnknown = Self(rawValue: 3)
+
     /// Every value that this version knows.
-    public static let all: [Self] = [.unknown, .serving, .notServing]
+    public static let all: [Self] = [.unknown, .serving, .notServing, .serviceUnknown]
 
     /// The value with a name as in the schema, without the name of the enum; nil where there is none.
     public init?(name: String) {
@@ -25,6 +29,7 @@ public struct ServingStatus: RawRepresentable, Hashable, Sendable, CustomStringC
         case "UNKNOWN": self = .unknown
         case "SERVING": self = .serving
         case "NOT_SERVING": self = .notServing
+        case "SERVICE_UNKNOWN": self = .serviceUnknown
         default: return nil
         }
     }
@@ -35,6 +40,7 @@ public struct ServingStatus: RawRepresentable, Hashable, Sendable, CustomStringC
         case .unknown: "UNKNOWN"
         case .serving: "SERVING"
         case .notServing: "NOT_SERVING"
+        case .serviceUnknown: "SERVICE_UNKNOWN"
         default: String(rawValue)
         }
     }

@@ -18,7 +18,8 @@ public struct HealthClient: Sendable {
         try await invoker.unary(HealthMethods.check, request: request, options: options)
     }
 
-    /// Streams the state now and at every change.
+    /// Streams the state now and at every change. A service that the server does not have is SERVICE_UNKNOWN here, where Check
+    /// says NOT_FOUND. The answer ends when the server stops, after it has said so.
     public func watch(
         _ request: HealthCheckRequest,
         options: CallOptions = CallOptions()

@@ -12,7 +12,8 @@ public enum HealthMethods {
         isServerStreaming: false
     )
 
-    /// Streams the state now and at every change.
+    /// Streams the state now and at every change. A service that the server does not have is SERVICE_UNKNOWN here, where Check
+    /// says NOT_FOUND. The answer ends when the server stops, after it has said so.
     public static let watch = MethodDescriptor(
         service: service,
         method: "Watch",
@@ -27,7 +28,8 @@ public protocol HealthService: Sendable {
     /// Tells the state now.
     func check(_ request: HealthCheckRequest, context: CallContext) async throws(CallError) -> HealthCheckResponse
 
-    /// Streams the state now and at every change.
+    /// Streams the state now and at every change. A service that the server does not have is SERVICE_UNKNOWN here, where Check
+    /// says NOT_FOUND. The answer ends when the server stops, after it has said so.
     func watch(_ request: HealthCheckRequest, context: CallContext) async throws(CallError) -> any ResponseStream<HealthCheckResponse>
 }
 

@@ -53,6 +53,10 @@ public struct GetServerInfoResponse: Message {
     /// The full paths of the methods that are answered.
     public var methods: [String] = []
 
+    /// What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "tls",
+    /// "client-certificate", "token", "policy". A client ignores words that it does not know.
+    public var features: [String] = []
+
     public init() {}
 
     public init(
@@ -60,13 +64,15 @@ public struct GetServerInfoResponse: Message {
         identity: String = "",
         formats: [ImageFormat] = [],
         limits: ServerLimits? = nil,
-        methods: [String] = []
+        methods: [String] = [],
+        features: [String] = []
     ) {
         self.version = version
         self.identity = identity
         self.formats = formats
         self.limits = limits
         self.methods = methods
+        self.features = features
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -98,6 +104,7 @@ extension GetServerInfoResponse: StructuredMessage {
         formats = arena.numbers(structure.pointee.formats, structure.pointee.n_formats)
         limits = try arena.message(structure.pointee.limits)
         methods = try arena.strings(structure.pointee.methods, structure.pointee.n_methods, "diskdelta.v1.GetServerInfoResponse.methods")
+        features = try arena.strings(structure.pointee.features, structure.pointee.n_features, "diskdelta.v1.GetServerInfoResponse.features")
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -108,6 +115,8 @@ extension GetServerInfoResponse: StructuredMessage {
         structure.pointee.limits = try arena.store(limits)
         structure.pointee.n_methods = methods.count
         structure.pointee.methods = try arena.store(methods, "diskdelta.v1.GetServerInfoResponse.methods")
+        structure.pointee.n_features = features.count
+        structure.pointee.features = try arena.store(features, "diskdelta.v1.GetServerInfoResponse.features")
     }
 }
 
@@ -123,16 +132,41 @@ public struct ServerLimits: Message {
     /// Streams open at once on one connection.
     public var maxStreams: UInt32 = 0
 
+    /// Milliseconds between two PINGs of a client, at least.
+    public var minPingInterval: UInt32 = 0
+
+    /// Bytes of metadata in one call.
+    public var maxMetadataSize: UInt32 = 0
+
+    /// Milliseconds that a connection may have no call before the server ends it; 0: any time.
+    public var connectionIdleTime: UInt64 = 0
+
+    /// Milliseconds that a connection may be old before the server ends it, when its calls have ended; 0: any age.
+    public var connectionAge: UInt64 = 0
+
+    /// Milliseconds that an answer may wait for a client that does not read before the server ends it; 0: any time.
+    public var stallTime: UInt64 = 0
+
     public init() {}
 
     public init(
         maxFrameSize: UInt32 = 0,
         maxRequestSize: UInt32 = 0,
-        maxStreams: UInt32 = 0
+        maxStreams: UInt32 = 0,
+        minPingInterval: UInt32 = 0,
+        maxMetadataSize: UInt32 = 0,
+        connectionIdleTime: UInt64 = 0,
+        connectionAge: UInt64 = 0,
+        stallTime: UInt64 = 0
     ) {
         self.maxFrameSize = maxFrameSize
         self.maxRequestSize = maxRequestSize
         self.maxStreams = maxStreams
+        self.minPingInterval = minPingInterval
+        self.maxMetadataSize = maxMetadataSize
+        self.connectionIdleTime = connectionIdleTime
+        self.connectionAge = connectionAge
+        self.stallTime = stallTime
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -162,12 +196,22 @@ extension ServerLimits: StructuredMessage {
         maxFrameSize = structure.pointee.max_frame_size
         maxRequestSize = structure.pointee.max_request_size
         maxStreams = structure.pointee.max_streams
+        minPingInterval = structure.pointee.min_ping_interval
+        maxMetadataSize = structure.pointee.max_metadata_size
+        connectionIdleTime = structure.pointee.connection_idle_time
+        connectionAge = structure.pointee.connection_age
+        stallTime = structure.pointee.stall_time
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
         structure.pointee.max_frame_size = maxFrameSize
         structure.pointee.max_request_size = maxRequestSize
         structure.pointee.max_streams = maxStreams
+        structure.pointee.min_ping_interval = minPingInterval
+        structure.pointee.max_metadata_size = maxMetadataSize
+        structure.pointee.connection_idle_time = connectionIdleTime
+        structure.pointee.connection_age = connectionAge
+        structure.pointee.stall_time = stallTime
     }
 }
 

@@ -6,6 +6,8 @@ public struct Settings: Sendable, Hashable {
     public var roots: [String] = []
     /// Where to listen: `HOST:PORT`, `[V6]:PORT` or `unix:/path`.
     public var listen: [String] = []
+    /// Whether nobody said where to listen, so that `listen` is what there is without that.
+    public var listensByDefault = false
     public var logLevel: Logger.Level = .info
     public var logFormat = LogFormat.text
     /// Where to serve metrics, `HOST:PORT` or `[V6]:PORT`; nil serves none.
@@ -57,6 +59,7 @@ public struct Settings: Sendable, Hashable {
     private init(_ values: [SettingName: [String]]) throws(SettingsError) {
         roots = values[.root] ?? []
         listen = values[.listen] ?? [Self.standardListen]
+        listensByDefault = values[.listen] == nil
         if let text = values[.logLevel]?.last {
             guard let level = Logger.Level(rawValue: text) else {
                 let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")

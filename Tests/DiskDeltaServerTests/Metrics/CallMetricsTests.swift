@@ -1,3 +1,4 @@
+import Foundation
 import DiskDeltaProtocol
 import Testing
 
@@ -128,5 +129,17 @@ struct CallMetricsTests {
             $0.split(separator: " ")[2]
         }
         #expect(Set(told.map(String.init)) == Set(ServerMetrics.descriptions.keys))
+    }
+}
+
+extension CallMetricsTests {
+    @Test("The handbook tells of every metric, and of no other")
+    func handbook() throws {
+        let file = URL(filePath: #filePath).resolvingSymlinksInPath()
+            .deletingLastPathComponent().appending(path: "../../../Docs/Operations.md").standardized
+        let text = try String(contentsOf: file, encoding: .utf8)
+        let rows = text.matches(of: /(?m)^\| `((?:diskdelta|process)_[a-z_]+)` \| (?:counter|gauge|histogram) \|/)
+        #expect(rows.count == ServerMetrics.descriptions.count)
+        #expect(Set(rows.map { String($0.1) }) == Set(ServerMetrics.descriptions.keys))
     }
 }

@@ -12,6 +12,8 @@ const char *diskdelta_serving_status_name(diskdelta_serving_status value)
         return "SERVING";
     case DISKDELTA_SERVING_STATUS_NOT_SERVING:
         return "NOT_SERVING";
+    case DISKDELTA_SERVING_STATUS_SERVICE_UNKNOWN:
+        return "SERVICE_UNKNOWN";
     default:
         return "UNKNOWN";
     }

@@ -41,6 +41,8 @@ const diskdelta_get_server_info_response *dd_decode_get_server_info_response(
     }
     to->methods_count = from->n_methods;
     to->methods = (const char *const *)from->methods;
+    to->features_count = from->n_features;
+    to->features = (const char *const *)from->features;
     return to;
 }
 
@@ -57,6 +59,11 @@ const diskdelta_server_limits *dd_decode_server_limits(struct dd_arena *arena, c
     to->max_frame_size = from->max_frame_size;
     to->max_request_size = from->max_request_size;
     to->max_streams = from->max_streams;
+    to->min_ping_interval = from->min_ping_interval;
+    to->max_metadata_size = from->max_metadata_size;
+    to->connection_idle_time = from->connection_idle_time;
+    to->connection_age = from->connection_age;
+    to->stall_time = from->stall_time;
     return to;
 }
 

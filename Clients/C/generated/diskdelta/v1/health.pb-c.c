@@ -173,18 +173,20 @@ const ProtobufCMessageDescriptor diskdelta__v1__health_check_response__descripto
   (ProtobufCMessageInit) diskdelta__v1__health_check_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue diskdelta__v1__serving_status__enum_values_by_number[3] =
+static const ProtobufCEnumValue diskdelta__v1__serving_status__enum_values_by_number[4] =
 {
   { "SERVING_STATUS_UNKNOWN", "DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_UNKNOWN", 0 },
   { "SERVING_STATUS_SERVING", "DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_SERVING", 1 },
   { "SERVING_STATUS_NOT_SERVING", "DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_NOT_SERVING", 2 },
+  { "SERVING_STATUS_SERVICE_UNKNOWN", "DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_SERVICE_UNKNOWN", 3 },
 };
 static const ProtobufCIntRange diskdelta__v1__serving_status__value_ranges[] = {
-{0, 0},{0, 3}
+{0, 0},{0, 4}
 };
-static const ProtobufCEnumValueIndex diskdelta__v1__serving_status__enum_values_by_name[3] =
+static const ProtobufCEnumValueIndex diskdelta__v1__serving_status__enum_values_by_name[4] =
 {
   { "SERVING_STATUS_NOT_SERVING", 2 },
+  { "SERVING_STATUS_SERVICE_UNKNOWN", 3 },
   { "SERVING_STATUS_SERVING", 1 },
   { "SERVING_STATUS_UNKNOWN", 0 },
 };
@@ -195,9 +197,9 @@ const ProtobufCEnumDescriptor diskdelta__v1__serving_status__descriptor =
   "ServingStatus",
   "Diskdelta__V1__ServingStatus",
   "diskdelta.v1",
-  3,
+  4,
   diskdelta__v1__serving_status__enum_values_by_number,
-  3,
+  4,
   diskdelta__v1__serving_status__enum_values_by_name,
   1,
   diskdelta__v1__serving_status__value_ranges,

@@ -24,7 +24,14 @@ typedef struct Diskdelta__V1__HealthCheckResponse Diskdelta__V1__HealthCheckResp
 typedef enum _Diskdelta__V1__ServingStatus {
   DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_UNKNOWN = 0,
   DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_SERVING = 1,
-  DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_NOT_SERVING = 2
+  /*
+   * The server stops: it takes up no more calls, those under way go on.
+   */
+  DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_NOT_SERVING = 2,
+  /*
+   * Only in answers to Watch.
+   */
+  DISKDELTA__V1__SERVING_STATUS__SERVING_STATUS_SERVICE_UNKNOWN = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__SERVING_STATUS)
 } Diskdelta__V1__ServingStatus;
 

@@ -250,7 +250,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__get_server_info_request__descrip
   (ProtobufCMessageInit) diskdelta__v1__get_server_info_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__get_server_info_response__field_descriptors[5] =
+static const ProtobufCFieldDescriptor diskdelta__v1__get_server_info_response__field_descriptors[6] =
 {
   {
     "version",
@@ -312,8 +312,21 @@ static const ProtobufCFieldDescriptor diskdelta__v1__get_server_info_response__f
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "features",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Diskdelta__V1__GetServerInfoResponse, n_features),
+    offsetof(Diskdelta__V1__GetServerInfoResponse, features),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__get_server_info_response__field_indices_by_name[] = {
+  5,   /* field[5] = features */
   2,   /* field[2] = formats */
   1,   /* field[1] = identity */
   3,   /* field[3] = limits */
@@ -323,7 +336,7 @@ static const unsigned diskdelta__v1__get_server_info_response__field_indices_by_
 static const ProtobufCIntRange diskdelta__v1__get_server_info_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__get_server_info_response__descriptor =
 {
@@ -333,14 +346,14 @@ const ProtobufCMessageDescriptor diskdelta__v1__get_server_info_response__descri
   "Diskdelta__V1__GetServerInfoResponse",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__GetServerInfoResponse),
-  5,
+  6,
   diskdelta__v1__get_server_info_response__field_descriptors,
   diskdelta__v1__get_server_info_response__field_indices_by_name,
   1,  diskdelta__v1__get_server_info_response__number_ranges,
   (ProtobufCMessageInit) diskdelta__v1__get_server_info_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__server_limits__field_descriptors[3] =
+static const ProtobufCFieldDescriptor diskdelta__v1__server_limits__field_descriptors[8] =
 {
   {
     "max_frame_size",
@@ -378,16 +391,81 @@ static const ProtobufCFieldDescriptor diskdelta__v1__server_limits__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "min_ping_interval",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, min_ping_interval),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_metadata_size",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, max_metadata_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "connection_idle_time",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, connection_idle_time),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "connection_age",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, connection_age),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "stall_time",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, stall_time),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__server_limits__field_indices_by_name[] = {
+  6,   /* field[6] = connection_age */
+  5,   /* field[5] = connection_idle_time */
   0,   /* field[0] = max_frame_size */
+  4,   /* field[4] = max_metadata_size */
   1,   /* field[1] = max_request_size */
   2,   /* field[2] = max_streams */
+  3,   /* field[3] = min_ping_interval */
+  7,   /* field[7] = stall_time */
 };
 static const ProtobufCIntRange diskdelta__v1__server_limits__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__server_limits__descriptor =
 {
@@ -397,7 +475,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__server_limits__descriptor =
   "Diskdelta__V1__ServerLimits",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__ServerLimits),
-  3,
+  8,
   diskdelta__v1__server_limits__field_descriptors,
   diskdelta__v1__server_limits__field_indices_by_name,
   1,  diskdelta__v1__server_limits__number_ranges,

@@ -12,7 +12,10 @@ extern "C" {
 typedef enum diskdelta_serving_status {
     DISKDELTA_SERVING_STATUS_UNKNOWN = 0,
     DISKDELTA_SERVING_STATUS_SERVING = 1,
+    /* The server stops: it takes up no more calls, those under way go on. */
     DISKDELTA_SERVING_STATUS_NOT_SERVING = 2,
+    /* Only in answers to Watch. */
+    DISKDELTA_SERVING_STATUS_SERVICE_UNKNOWN = 3,
 } diskdelta_serving_status;
 
 /* The name of a value, as in "SERVING"; "UNKNOWN" for a number without one. */
@@ -49,7 +52,8 @@ DISKDELTA_API int diskdelta_health_check(
     diskdelta_health_check_response **response);
 
 /*
- * Streams the state now and at every change.
+ * Streams the state now and at every change. A service that the server does not have is SERVICE_UNKNOWN here, where Check
+ * says NOT_FOUND. The answer ends when the server stops, after it has said so.
  *
  * Gives a stream to read and close, or NULL: then diskdelta_client_error() says why.
  */

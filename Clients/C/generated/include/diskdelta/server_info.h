@@ -34,6 +34,12 @@ struct diskdelta_get_server_info_response {
     /* The full paths of the methods that are answered. */
     const char *const *methods;
     size_t methods_count;
+    /*
+     * What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "tls",
+     * "client-certificate", "token", "policy". A client ignores words that it does not know.
+     */
+    const char *const *features;
+    size_t features_count;
 };
 
 /* Frees an answer with everything it points to. NULL is allowed. */
@@ -46,6 +52,16 @@ struct diskdelta_server_limits {
     uint32_t max_request_size;
     /* Streams open at once on one connection. */
     uint32_t max_streams;
+    /* Milliseconds between two PINGs of a client, at least. */
+    uint32_t min_ping_interval;
+    /* Bytes of metadata in one call. */
+    uint32_t max_metadata_size;
+    /* Milliseconds that a connection may have no call before the server ends it; 0: any time. */
+    uint64_t connection_idle_time;
+    /* Milliseconds that a connection may be old before the server ends it, when its calls have ended; 0: any age. */
+    uint64_t connection_age;
+    /* Milliseconds that an answer may wait for a client that does not read before the server ends it; 0: any time. */
+    uint64_t stall_time;
 };
 
 struct diskdelta_get_file_descriptor_set_request {

@@ -53,10 +53,16 @@ struct  Diskdelta__V1__GetServerInfoResponse
    */
   size_t n_methods;
   char **methods;
+  /*
+   * What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "tls",
+   * "client-certificate", "token", "policy". A client ignores words that it does not know.
+   */
+  size_t n_features;
+  char **features;
 };
 #define DISKDELTA__V1__GET_SERVER_INFO_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__get_server_info_response__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, NULL, 0,NULL, 0,NULL }
 
 
 struct  Diskdelta__V1__ServerLimits
@@ -74,10 +80,30 @@ struct  Diskdelta__V1__ServerLimits
    * Streams open at once on one connection.
    */
   uint32_t max_streams;
+  /*
+   * Milliseconds between two PINGs of a client, at least.
+   */
+  uint32_t min_ping_interval;
+  /*
+   * Bytes of metadata in one call.
+   */
+  uint32_t max_metadata_size;
+  /*
+   * Milliseconds that a connection may have no call before the server ends it; 0: any time.
+   */
+  uint64_t connection_idle_time;
+  /*
+   * Milliseconds that a connection may be old before the server ends it, when its calls have ended; 0: any age.
+   */
+  uint64_t connection_age;
+  /*
+   * Milliseconds that an answer may wait for a client that does not read before the server ends it; 0: any time.
+   */
+  uint64_t stall_time;
 };
 #define DISKDELTA__V1__SERVER_LIMITS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__server_limits__descriptor) \
-    , 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Diskdelta__V1__GetFileDescriptorSetRequest
