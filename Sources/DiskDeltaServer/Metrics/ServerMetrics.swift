@@ -19,6 +19,9 @@ struct ServerMetrics: Sendable {
         "diskdelta_call_duration_seconds": .init(help: "From the arrival of a call to its end."),
         "diskdelta_calls_active": .init(help: "Calls that are under way."),
         "diskdelta_calls_ended_total": .init(help: "Calls that are over, by how they ended."),
+        "diskdelta_calls_refused_total": .init(
+            help: "Calls that were refused before anything of them was done: there were too many."
+        ),
         "diskdelta_calls_resumed_total": .init(
             help: "Calls that go on with an answer that broke before: repeated, and about one state of a disk."
         ),

@@ -133,6 +133,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
             start(stream, open, timeout, piece)
         case .refuse(let stream):
             writeUnpaid(OutgoingFrames.bare(FrameHeader(.cancel, stream: stream, aux: FrameHeader.refused)))
+            configuration.observer?.callRefused()
         case .cancel(let stream):
             stop(stream)
         case .stalled(let stream):

@@ -90,6 +90,7 @@ struct CallMetricsTests {
         observer.connectionEnded()
         observer.connectionRefused()
         observer.tlsHandshakeFailed()
+        observer.callRefused()
         observer.streamStalled()
         observer.goAwaySent(.noError)
         observer.goAwaySent(.excessiveLoad)
@@ -97,7 +98,8 @@ struct CallMetricsTests {
         observer.connectionFailed(ProtocolError(.foreignPeer, "HTTP"))
         for line in [
             "diskdelta_connections_accepted_total 3", "diskdelta_connections_open 2",
-            "diskdelta_connections_refused_total 1", "diskdelta_tls_handshake_failures_total 1",
+            "diskdelta_connections_refused_total 1", "diskdelta_calls_refused_total 1",
+            "diskdelta_tls_handshake_failures_total 1",
             "diskdelta_streams_stalled 1", "diskdelta_goaways_sent_total{code=\"NO_ERROR\"} 1",
             "diskdelta_goaways_sent_total{code=\"EXCESSIVE_LOAD\"} 1",
             "diskdelta_connections_failed_total{code=\"EXCESSIVE_LOAD\"} 1",
