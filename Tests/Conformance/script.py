@@ -28,6 +28,8 @@ class Script:
         # What was sent of range answers, by stream: position, unit, ranges. Totals are made of it.
         self.answers = {}
         self.address = None
+        # What the last PING said that came.
+        self.ping = b""
 
     def run(self):
         try:
@@ -157,6 +159,8 @@ class Script:
         elif words[0] == "part":
             # The first bytes of a frame only.
             self.peer.send(self.frame(words[2:])[: number(words[1])])
+        elif words[0] == "answer":
+            self.peer.send(wire.frame("PING", 0, 0, self.ping, flags=1))
         else:
             self.peer.send(self.frame(words))
 
@@ -230,6 +234,8 @@ class Script:
         for key in wanted:
             if found[key] != wanted[key]:
                 raise Failure(f"{key} is {found[key]}: {frame}")
+        if kind == "PING":
+            self.ping = frame.payload
         if kind in ("GOAWAY", "END"):
             # The payload is well formed, and its text within its cap (P-32, P-57).
             text = frame.goaway()[1] if kind == "GOAWAY" else frame.end()[0]

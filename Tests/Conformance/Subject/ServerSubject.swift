@@ -5,7 +5,7 @@ internal import Logging
 /// A server whose one service does what the request's path says:
 ///
 /// - `send N SIZE`: N messages with SIZE bytes of bits each, and the end
-/// - `wait N SIZE`: the same, and then nothing until it is stopped
+/// - `wait N SIZE`: the same, and then nothing until it is stopped; each message answers for a byte
 /// - `refuse`: FILE_NOT_FOUND
 ///
 /// It prints `listening on ADDRESS`, `opened WORDS` for each call, and `stopped` for each that was stopped before its end.
@@ -17,6 +17,7 @@ enum ServerSubject {
         if let value = options.number("max_streams") { configuration.settings.maximumStreams = value }
         if let value = options.time("handshake") { configuration.times.handshake = value }
         if let value = options.time("grace") { configuration.gracePeriod = value }
+        setLimits(of: &configuration, options)
         do {
             let server = try await RPCServer.bind(
                 to: [try Endpoint(options["listen"] ?? "127.0.0.1:0")],
@@ -30,6 +31,21 @@ enum ServerSubject {
             say("drained")
         } catch {
             say("cannot listen: \(error)")
+        }
+    }
+
+    private static func setLimits(of configuration: inout ServerConfiguration, _ options: Options) {
+        if let value = options.number("min_ping_interval") { configuration.settings.minimumPingInterval = value }
+        if let value = options.number("max_calls") { configuration.maximumCalls = Int(value) }
+        if let value = options.number("max_connections") { configuration.maximumConnections = Int(value) }
+        if let value = options.time("frame") { configuration.times.frame = value }
+        if let value = options.time("idle") { configuration.times.idle = value }
+        if let value = options.time("age") { configuration.times.age = value }
+        if let value = options.time("stall") { configuration.times.stall = value }
+        if let value = options.time("drain") { configuration.times.drain = value }
+        if let value = options.time("keepalive") {
+            let timeout = options.time("keepalive_timeout") ?? .seconds(20)
+            configuration.times.keepalive = KeepaliveTimes(interval: value, timeout: timeout)
         }
     }
 }
@@ -89,6 +105,8 @@ private final class ScriptedStream: ResponseStream {
         hasEnded = true
         return nil
     }
+
+    var resumeOffset: UInt64? { UInt64(sent) }
 
     var totals: AnswerTotals? { AnswerTotals(processed: UInt64(sent), ranges: 1, bytes: 2, dataBytes: 2) }
 }
