@@ -1,26 +1,31 @@
 internal import Glibc
 
 /// When a client that waits for ranges is told that the search goes on (P-91).
+///
+/// It is asked after each stripe of the disk, of which there may be millions in a second: so times are plain nanoseconds here.
 struct Heartbeat: Sendable {
     /// Less than half of the 10 s of P-91: the stripe under way is finished first, on a medium that may be slow, and a batch
     /// that came no further, because a range went on and on, is not sent and costs a second turn.
-    static let usualInterval = Duration.seconds(4)
+    static let usualInterval: Int64 = 4_000_000_000
 
-    private let interval: Duration
-    /// The time since a moment that stays the same.
-    let now: @Sendable () -> Duration
+    private let interval: Int64
+    /// Nanoseconds since a moment that stays the same.
+    private let now: @Sendable () -> Int64
 
-    init(interval: Duration = usualInterval, now: @escaping @Sendable () -> Duration = coarseTime) {
+    init(interval: Int64 = usualInterval, now: @escaping @Sendable () -> Int64 = coarseTime) {
         self.interval = interval
         self.now = now
     }
 
-    func isDue(since start: Duration) -> Bool { now() - start >= interval }
+    /// When the next batch is due.
+    var next: Int64 { now() &+ interval }
 
-    /// The time to some milliseconds. It is asked for after each stripe, and costs a fraction of what an exact one does.
-    @Sendable private static func coarseTime() -> Duration {
+    func isDue(_ time: Int64) -> Bool { now() >= time }
+
+    /// The time to some milliseconds, at a fraction of what an exact one costs.
+    @Sendable private static func coarseTime() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     }
 }

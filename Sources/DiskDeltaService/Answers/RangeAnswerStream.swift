@@ -27,10 +27,10 @@ final class RangeAnswerStream: ResponseStream {
             guard !Task.isCancelled else {
                 throw CallError(.cancelled, "The call was cancelled", resumeOffset: cursor.processedEnd)
             }
-            let start = heartbeat.now()
+            let due = heartbeat.next
             let batch: RangeBatch?
             do throws(QueryError) {
-                batch = try cursor.next(until: { heartbeat.isDue(since: start) })
+                batch = try cursor.next(until: { heartbeat.isDue(due) })
             } catch {
                 throw CallError(error, resumeOffset: before)
             }

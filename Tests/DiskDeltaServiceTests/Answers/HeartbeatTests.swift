@@ -13,16 +13,17 @@ import Testing
 struct HeartbeatTests {
     /// A clock that goes on by `step` whenever somebody looks, which is once for each stripe.
     private final class Clock: Sendable {
-        private let time = Mutex(Duration.zero)
+        private let seconds = Mutex(0)
 
-        func look(_ step: Duration) -> Duration {
-            time.withLock { time in
-                time += step
-                return time
+        /// In nanoseconds.
+        func look(_ step: Int) -> Int64 {
+            seconds.withLock { seconds in
+                seconds += step
+                return Int64(seconds) * 1_000_000_000
             }
         }
 
-        var now: Duration { time.withLock { $0 } }
+        var now: Int { seconds.withLock { $0 } }
     }
 
     private let folder: TemporaryFolder
@@ -34,18 +35,18 @@ struct HeartbeatTests {
 
     private func invoker(secondsPerStripe: Int) throws -> InProcessInvoker {
         var router = ServiceRouter()
-        let heartbeat = Heartbeat { [clock] in clock.look(.seconds(secondsPerStripe)) }
+        let heartbeat = Heartbeat { [clock] in clock.look(secondsPerStripe) }
         router.register(
             DiskService(files: try RootedFiles([Root(name: "vms", directory: folder.path)]), heartbeat: heartbeat)
         )
         return InProcessInvoker(router)
     }
 
-    private func batchEnds(_ invoker: InProcessInvoker) async throws -> [(end: UInt64, ranges: Int, waited: Duration)] {
+    private func batchEnds(_ invoker: InProcessInvoker) async throws -> [(end: UInt64, ranges: Int, waited: Int)] {
         let call = try await ImageManagementClient(invoker).getVirtualDiskAllocation(
             GetVirtualDiskAllocationRequest(path: "vms/0.avhdx")
         )
-        var ends: [(end: UInt64, ranges: Int, waited: Duration)] = []
+        var ends: [(end: UInt64, ranges: Int, waited: Int)] = []
         var last = clock.now
         while let message = try await call.next() {
             switch message.part {
@@ -67,7 +68,7 @@ struct HeartbeatTests {
         let ends = try await batchEnds(try invoker(secondsPerStripe: 2))
         #expect(ends.count > 8, "\(ends)")
         for index in ends.indices.dropFirst() { #expect(ends[index].end > ends[index - 1].end) }
-        #expect(ends.allSatisfy { $0.waited <= .seconds(10) }, "\(ends)")
+        #expect(ends.allSatisfy { $0.waited <= 10 }, "\(ends)")
         #expect(ends.map(\.ranges).reduce(0, +) == 1)
         #expect(ends.last?.end == 256 << 30)
         // With all the time of the world one batch says the same.
