@@ -19,20 +19,35 @@ func underTest(_ name: String, dependencies: [Target.Dependency] = []) -> Target
     )
 }
 
+/// A program with targets, which `Fuzzing/run` starts.
+func search(_ name: String, dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: dependencies,
+        swiftSettings: swiftSettings,
+        // Gold, the toolchain's own choice, fails on what the sanitizers emit.
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
+    )
+}
+
 let package = Package(
     name: "diskdelta-fuzzing",
     targets: [
         underTest("ByteReading"),
         underTest("DiskImages", dependencies: ["ByteReading"]),
         underTest("ChangeQuery", dependencies: ["DiskImages"]),
+        .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+        .target(
+            name: "CDiskDeltaProto",
+            dependencies: ["CProtobufC"],
+            cSettings: [.unsafeFlags(["-fsanitize=fuzzer-no-link,address"])]
+        ),
+        underTest("DiskDeltaProtocol", dependencies: ["CDiskDeltaProto", "ByteReading"]),
+        // The client's checks of range answers, without the connection below them.
+        underTest("RangeAnswers", dependencies: ["DiskDeltaProtocol"]),
         .target(name: "TestSupport", dependencies: ["DiskImages"], swiftSettings: swiftSettings),
         .target(name: "CFuzzing"),
-        .executableTarget(
-            name: "Fuzz",
-            dependencies: ["CFuzzing", "ChangeQuery", "DiskImages", "TestSupport"],
-            swiftSettings: swiftSettings,
-            // Gold, the toolchain's own choice, fails on what the sanitizers emit.
-            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]
-        ),
+        search("Fuzz", dependencies: ["CFuzzing", "ChangeQuery", "DiskImages", "TestSupport"]),
+        search("FuzzWire", dependencies: ["CFuzzing", "DiskDeltaProtocol", "RangeAnswers"]),
     ]
 )
