@@ -77,7 +77,8 @@ class Peer:
         return True
 
     def _unexpected(self):
-        return [str(frame) for queue in self.waiting.values() for frame in queue]
+        texts = [str(frame) for queue in self.waiting.values() for frame in queue]
+        return texts[:5] + ([f"and {len(texts) - 5} more"] if len(texts) > 5 else [])
 
     def preface(self):
         """Major, minor, features of the other side."""
@@ -104,7 +105,9 @@ class Peer:
                 raise Failure(f"{end} where a frame of stream {stream} was expected; there is {self._unexpected()}")
 
     def forget_streams(self):
-        """What has come of streams needs no longer be expected."""
+        """What has come of streams, or comes without a pause, needs no longer be expected."""
+        while not self.has_ended and self._read(0.3):
+            pass
         while self._take_frame():
             pass
         for stream in list(self.waiting):

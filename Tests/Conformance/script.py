@@ -28,6 +28,7 @@ class Script:
         # What was sent of range answers, by stream: position, unit, ranges. Totals are made of it.
         self.answers = {}
         self.address = None
+        self.next_odd = 1
         # What the last PING said that came.
         self.ping = b""
 
@@ -165,11 +166,16 @@ class Script:
             self.peer.send(self.frame(words))
 
     def do_times(self, words):
-        """times N send …: the step again and again; {odd} stands for 1, 3, 5 and so on, {n} for 0, 1, 2."""
+        """times N send …: the step again and again; {odd} stands for 1, 3, 5 and so on, over all such steps."""
         data = b""
-        for count in range(number(words[0])):
-            data += self.frame([word.format(n=count, odd=2 * count + 1) for word in words[2:]])
+        for _ in range(number(words[0])):
+            data += self.frame([word.format(odd=self.next_odd) for word in words[2:]])
+            self.next_odd += 2
         self.peer.send(data)
+
+    def do_forget(self, words):
+        """What has come of streams needs no longer be expected."""
+        self.peer.forget_streams()
 
     def do_expect(self, words):
         if words[0] == "preface":
