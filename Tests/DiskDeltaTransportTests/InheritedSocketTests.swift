@@ -37,8 +37,10 @@ struct InheritedSocketTests {
         }
 
         private func bind<Name>(_ name: inout Name, _ size: Int) {
-            let status = withUnsafeMutableBytes(of: &name) { bytes in
-                Foundation.bind(descriptor, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), socklen_t(size))
+            let status = withUnsafePointer(to: &name) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    Foundation.bind(descriptor, $0, socklen_t(size))
+                }
             }
             #expect(status == 0)
         }

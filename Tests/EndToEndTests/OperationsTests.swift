@@ -65,13 +65,18 @@ struct OperationsTests {
         let settings = ClientSettings(maximumFrame: 16_384, streamCredit: 32_800, connectionCredit: 65_600)
         let connection = try await RPCConnection.connect(to: Endpoint(address), settings: settings)
         let stream = try await DiskDeltaClient(connection).changes(LargeAnswers.long)
-        repeat { text = try get("/metrics", at: metrics) } while !text.contains("diskdelta_streams_stalled 1\n")
+        repeat {
+            try await Task.sleep(for: .milliseconds(10))
+            text = try get("/metrics", at: metrics)
+        } while !text.contains("diskdelta_streams_stalled 1\n")
         #expect(text.contains("diskdelta_calls_active{\(method)} 1\n"))
         #expect(text.contains("diskdelta_connections_open 1\n"))
 
         // It stops, and says so as long as the call is under way.
         server.terminate()
-        while try get("/healthz", at: metrics).hasPrefix("HTTP/1.1 200 ") {}
+        while try get("/healthz", at: metrics).hasPrefix("HTTP/1.1 200 ") {
+            try await Task.sleep(for: .milliseconds(10))
+        }
         #expect(try get("/healthz", at: metrics).hasPrefix("HTTP/1.1 503 "))
         #expect(try get("/metrics", at: metrics).contains("diskdelta_serving 0\n"))
         var batches = stream.makeAsyncIterator()
