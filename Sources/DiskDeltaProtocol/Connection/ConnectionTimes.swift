@@ -4,6 +4,7 @@ public struct ServerTimes: Hashable, Sendable {
     public var handshake = Duration.seconds(5)
 
     /// When a client that says nothing is asked whether it is still there (P-84); nil: never. After 5 minutes, for 20 seconds.
+    /// An interval below some seconds makes clients that count such questions go away (P-59).
     public var keepalive: KeepaliveTimes? = KeepaliveTimes(interval: .seconds(300))
 
     /// How long a frame that has begun may take to be whole (P-87); nil: any time. 10 seconds.

@@ -9,12 +9,15 @@ enum GracefulClose {
 
     static func begin(_ context: ChannelHandlerContext) {
         let channel = context.channel
-        let eventLoop = context.eventLoop
-        let written = eventLoop.makePromise(of: Void.self)
+        let written = context.eventLoop.makePromise(of: Void.self)
         context.flush()
         context.close(mode: .output, promise: written)
-        let close: @Sendable () -> Void = { channel.close(mode: .all, promise: nil) }
-        written.futureResult.whenComplete { _ in eventLoop.scheduleTask(in: .seconds(1), close) }
-        eventLoop.scheduleTask(in: patience, close)
+        written.futureResult.whenComplete { _ in close(channel, in: .seconds(1)) }
+        close(channel, in: patience)
+    }
+
+    private static func close(_ channel: any Channel, in time: TimeAmount) {
+        let timer = channel.eventLoop.scheduleTask(in: time) { channel.close(mode: .all, promise: nil) }
+        channel.closeFuture.whenComplete { _ in timer.cancel() }
     }
 }
