@@ -209,6 +209,8 @@ int main(int argc, char **argv)
     options.max_frame = (uint32_t)number_of(argv + 2, set, "max_frame", 0);
     options.stream_credit = (uint32_t)number_of(argv + 2, set, "stream_credit", 0);
     options.connection_credit = (uint32_t)number_of(argv + 2, set, "connection_credit", 0);
+    options.keepalive_ms = (uint32_t)number_of(argv + 2, set, "keepalive", 0);
+    options.keepalive_timeout_ms = (uint32_t)number_of(argv + 2, set, "keepalive_timeout", 0);
     char line[LINE];
     while (fgets(line, sizeof line, stdin) != NULL) {
         char *words[WORDS];

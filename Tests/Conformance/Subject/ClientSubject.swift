@@ -44,6 +44,7 @@ struct ClientSubject {
     }
 
     private var settings = ClientSettings.default
+    private var times = ClientTimes()
     private var connection: RPCConnection?
     private var calls: [String: Call] = [:]
 
@@ -52,6 +53,10 @@ struct ClientSubject {
         if let value = options.number("max_frame") { subject.settings.maximumFrame = value }
         if let value = options.number("stream_credit") { subject.settings.streamCredit = value }
         if let value = options.number("connection_credit") { subject.settings.connectionCredit = value }
+        if let value = options.time("keepalive") {
+            let timeout = options.time("keepalive_timeout") ?? .seconds(20)
+            subject.times.keepalive = KeepaliveTimes(interval: value, timeout: timeout)
+        }
         while let line = readLine() {
             let words = line.split(separator: " ").map(String.init)
             say(await subject.answer(words))
@@ -67,6 +72,7 @@ struct ClientSubject {
                 connection = try await RPCConnection.connect(
                     to: try Endpoint(name),
                     settings: settings,
+                    times: times,
                     logger: Logger(label: "subject") { _ in SwiftLogNoOpLogHandler() }
                 )
                 return "connect ok"
