@@ -135,6 +135,20 @@ const char *fake_server_address(const struct fake_server *server)
     return server->address;
 }
 
+void fake_server_silence(struct fake_server *server)
+{
+    char elsewhere[112];
+    snprintf(elsewhere, sizeof elsewhere, "%s.away", server->path);
+    must(rename(server->path, elsewhere) == 0, "rename");
+}
+
+void fake_server_listen(struct fake_server *server)
+{
+    char elsewhere[112];
+    snprintf(elsewhere, sizeof elsewhere, "%s.away", server->path);
+    must(rename(elsewhere, server->path) == 0, "rename");
+}
+
 void fake_server_stop(struct fake_server *server)
 {
     (void)shutdown(server->listener, SHUT_RDWR);

@@ -33,6 +33,10 @@ const char *fake_server_address(const struct fake_server *server);
 
 void fake_server_stop(struct fake_server *server);
 
+/* The address refuses connections, and takes them again. */
+void fake_server_silence(struct fake_server *server);
+void fake_server_listen(struct fake_server *server);
+
 /* Sends all of the bytes; for `go_on`. False where the client has gone. */
 bool fake_send(int fd, const struct bytes *bytes);
 

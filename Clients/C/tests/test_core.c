@@ -337,6 +337,365 @@ static void test_goaway(void **state)
     diskdelta_core_free(core);
 }
 
+/* ---- Keepalive ------------------------------------------------------------------------------------------------- */
+
+/* Asks after 1000 ms of silence, gives up 500 ms later. */
+static const diskdelta_core_options lively = {.struct_size = sizeof lively,
+                                              .max_frame = 16384,
+                                              .stream_credit = 32800,
+                                              .connection_credit = 65600,
+                                              .keepalive_ms = 1000,
+                                              .keepalive_timeout_ms = 500};
+
+/* The server's introduction, with the least time between two PINGs. */
+static diskdelta_core *connected_with_interval(uint32_t interval)
+{
+    diskdelta_core *core = diskdelta_core_create(NULL, &lively);
+    struct bytes hello = {0};
+    uint8_t preface[DD_PREFACE_SIZE];
+    uint8_t entry[8] = {0, 5};
+    dd_preface_encode(preface);
+    dd_store32(entry + 4, interval);
+    bytes_append(&hello, preface, sizeof preface);
+    append_frame(&hello, DD_FRAME_SETTINGS, 0, 1, entry, sizeof entry);
+    diskdelta_core_feed(core, hello.data, hello.size);
+    bytes_free(&hello);
+    assert_true(diskdelta_core_is_ready(core));
+    const uint8_t *bytes = NULL;
+    diskdelta_core_sent(core, diskdelta_core_output(core, &bytes));
+    diskdelta_core_advance(core, 10000);
+    return core;
+}
+
+/* Takes the PING that is to be sent, and its bytes. */
+static void take_ping(diskdelta_core *core, uint8_t payload[8])
+{
+    const uint8_t *bytes = NULL;
+    assert_int_equal(diskdelta_core_output(core, &bytes), DD_HEADER_SIZE + 8);
+    struct dd_header header = dd_header_decode(bytes);
+    assert_int_equal(header.type, DD_FRAME_PING);
+    assert_int_equal(header.flags, 0);
+    memcpy(payload, bytes + DD_HEADER_SIZE, 8);
+    diskdelta_core_sent(core, DD_HEADER_SIZE + 8);
+}
+
+static void feed_ack(diskdelta_core *core, const uint8_t payload[8])
+{
+    struct bytes bytes = {0};
+    append_frame(&bytes, DD_FRAME_PING, 0, 0, payload, 8);
+    bytes.data[5] = DD_FLAG_ACK;
+    diskdelta_core_feed(core, bytes.data, bytes.size);
+    bytes_free(&bytes);
+}
+
+static void test_silent_server_is_asked_and_given_up(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected_with_interval(0);
+    /* Without a call nobody is asked. */
+    assert_int_equal(diskdelta_core_next_timeout(core), UINT64_MAX);
+    diskdelta_core_stream *stream = open_one(core);
+    assert_frame(core, DD_FRAME_OPEN, 1, 0);
+    assert_int_equal(diskdelta_core_next_timeout(core), 11000);
+    diskdelta_core_advance(core, 10999);
+    assert_no_frame(core);
+    diskdelta_core_advance(core, 11000);
+    uint8_t payload[8];
+    take_ping(core, payload);
+    assert_int_equal(diskdelta_core_next_timeout(core), 11500);
+    diskdelta_core_advance(core, 11499);
+    assert_null(diskdelta_core_failure(core));
+    diskdelta_core_advance(core, 11500);
+    assert_int_equal(diskdelta_core_failure(core)->reason, DISKDELTA_REASON_SERVER_UNAVAILABLE);
+    assert_int_equal(next(stream), DISKDELTA_CORE_FAILED);
+    assert_no_frame(core);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
+}
+
+static void test_an_answer_is_a_sign_of_life(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected_with_interval(0);
+    diskdelta_core_stream *stream = open_one(core);
+    assert_frame(core, DD_FRAME_OPEN, 1, 0);
+    uint8_t payload[8];
+    for (uint64_t now = 11000; now < 50000; now += 1400) {
+        diskdelta_core_advance(core, now);
+        take_ping(core, payload);
+        diskdelta_core_advance(core, now + 400);
+        feed_ack(core, payload);
+        diskdelta_core_advance(core, now + 400);
+        assert_int_equal(diskdelta_core_next_timeout(core), now + 1400);
+    }
+    /* The answer to what nobody asked. */
+    feed_ack(core, payload);
+    assert_breach(core, DD_PROTOCOL_ERROR);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
+}
+
+/* Anything is, even half a frame; but no second PING goes out before the first is answered. */
+static void test_anything_is_a_sign_of_life(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected_with_interval(0);
+    diskdelta_core_stream *stream = open_one(core);
+    assert_frame(core, DD_FRAME_OPEN, 1, 0);
+    diskdelta_core_advance(core, 11000);
+    uint8_t payload[8];
+    take_ping(core, payload);
+    diskdelta_core_feed(core, (const uint8_t[]){0}, 1);
+    diskdelta_core_advance(core, 11300);
+    assert_int_equal(diskdelta_core_next_timeout(core), 12300);
+    diskdelta_core_advance(core, 12300);
+    assert_no_frame(core);
+    assert_int_equal(diskdelta_core_next_timeout(core), 12800);
+    diskdelta_core_advance(core, 12800);
+    assert_non_null(diskdelta_core_failure(core));
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
+}
+
+/* A program that was away for long has not read what arrived meanwhile: it feeds, then lets time pass. */
+static void test_time_away_is_no_silence(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected_with_interval(0);
+    diskdelta_core_stream *stream = open_one(core);
+    assert_frame(core, DD_FRAME_OPEN, 1, 0);
+    diskdelta_core_advance(core, 11000);
+    uint8_t payload[8];
+    take_ping(core, payload);
+    feed_ack(core, payload);
+    diskdelta_core_advance(core, 900000);
+    assert_null(diskdelta_core_failure(core));
+    assert_no_frame(core);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
+}
+
+/* P-83: the server's own interval, where it is longer. */
+static void test_interval_of_the_server(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected_with_interval(5000);
+    diskdelta_core_stream *stream = open_one(core);
+    assert_frame(core, DD_FRAME_OPEN, 1, 0);
+    diskdelta_core_advance(core, 11000);
+    uint8_t payload[8];
+    take_ping(core, payload);
+    feed_ack(core, payload);
+    diskdelta_core_advance(core, 11001);
+    assert_int_equal(diskdelta_core_next_timeout(core), 16000);
+    diskdelta_core_advance(core, 15999);
+    assert_no_frame(core);
+    diskdelta_core_advance(core, 16000);
+    take_ping(core, payload);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
+}
+
+static void test_keepalive_off(void **state)
+{
+    (void)state;
+    diskdelta_core_options options = small;
+    options.keepalive_ms = DISKDELTA_OFF;
+    diskdelta_core *core = connected(&options);
+    diskdelta_core_stream *stream = open_one(core);
+    assert_int_equal(diskdelta_core_next_timeout(core), UINT64_MAX);
+    assert_frame(core, DD_FRAME_OPEN, 1, 0);
+    diskdelta_core_advance(core, 1u << 30);
+    assert_no_frame(core);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
+}
+
+/* ---- What was not begun (P-93) --------------------------------------------------------------------------------- */
+
+static bool was_not_begun(diskdelta_core_stream *stream)
+{
+    diskdelta_core_event event;
+    diskdelta_core_stream_next(stream, &event);
+    assert_int_equal(event.type, DISKDELTA_CORE_FAILED);
+    return event.was_not_begun;
+}
+
+static void feed_goaway(diskdelta_core *core, uint32_t last, enum dd_code code)
+{
+    uint8_t payload[64];
+    struct bytes bytes = {0};
+    append_frame(&bytes, DD_FRAME_GOAWAY, 0, last, payload, dd_goaway_encode(payload, code, "bye"));
+    diskdelta_core_feed(core, bytes.data, bytes.size);
+    bytes_free(&bytes);
+}
+
+/* P-85: first nothing is decided, then what was taken up goes on and what was not fails. */
+static void test_goaway_in_two_steps(void **state)
+{
+    (void)state;
+    diskdelta_core_options options = small;
+    options.connection_credit = 32800 * 8;
+    diskdelta_core *core = connected(&options);
+    diskdelta_core_stream *first = open_one(core);
+    diskdelta_core_stream *second = open_one(core);
+    const uint8_t *bytes = NULL;
+    diskdelta_core_sent(core, diskdelta_core_output(core, &bytes));
+    feed_goaway(core, DD_MAX_31_BITS, DD_NO_ERROR);
+    assert_null(diskdelta_core_failure(core));
+    assert_non_null(diskdelta_core_farewell(core));
+    assert_int_equal(next(first), DISKDELTA_CORE_NONE);
+    assert_int_equal(next(second), DISKDELTA_CORE_NONE);
+    diskdelta_failure failure;
+    assert_null(open_with(core, 0, 0, &failure));
+    /* Its PING is answered. */
+    feed_frame(core, DD_FRAME_PING, 0, 0, 8);
+    struct dd_header header;
+    assert_true(take_frame(core, &header));
+    assert_int_equal(header.flags, DD_FLAG_ACK);
+    feed_goaway(core, 1, DD_NO_ERROR);
+    assert_true(was_not_begun(second));
+    assert_int_equal(next(first), DISKDELTA_CORE_NONE);
+    assert_int_equal(diskdelta_core_open_count(core), 1);
+    feed_frame(core, DD_FRAME_END, 1, 0, 4);
+    assert_int_equal(next(first), DISKDELTA_CORE_END);
+    diskdelta_core_stream_close(first);
+    diskdelta_core_stream_close(second);
+    diskdelta_core_free(core);
+}
+
+static void test_goaway_that_rises(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected(&small);
+    feed_goaway(core, 1, DD_NO_ERROR);
+    feed_goaway(core, 3, DD_NO_ERROR);
+    assert_breach(core, DD_PROTOCOL_ERROR);
+    diskdelta_core_free(core);
+}
+
+/* With an error all have failed, but only those above were not begun. */
+static void test_goaway_with_an_error(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_stream *first = open_one(core);
+    diskdelta_core_stream *second = open_one(core);
+    const uint8_t *bytes = NULL;
+    diskdelta_core_sent(core, diskdelta_core_output(core, &bytes));
+    feed_goaway(core, 1, DD_EXCESSIVE_LOAD);
+    assert_false(was_not_begun(first));
+    assert_true(was_not_begun(second));
+    diskdelta_core_stream_close(first);
+    diskdelta_core_stream_close(second);
+    diskdelta_core_free(core);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected(&small);
+    diskdelta_core_stream *first = open_one(core);
+    diskdelta_core_stream *second = open_one(core);
+    const uint8_t *bytes = NULL;
+    diskdelta_core_sent(core, diskdelta_core_output(core, &bytes));
+    feed_frame(core, DD_FRAME_CANCEL, 1, DD_CANCEL_REFUSED, 0);
+    feed_frame(core, DD_FRAME_CANCEL, 3, DISKDELTA_STATUS_UNAVAILABLE, 0);
+    assert_true(was_not_begun(first));
+    assert_false(was_not_begun(second));
+    diskdelta_core_stream_close(first);
+    diskdelta_core_stream_close(second);
+    diskdelta_core_free(core);
+}
+
+/* However much of the request was sent: unless it was all, the call was not begun, and never will be. */
+static void test_open_that_was_not_sent_whole(void **state)
+{
+    (void)state;
+    for (size_t sent = 0;; sent++) {
+        diskdelta_core *core = connected(&small);
+        diskdelta_core_stream *stream = open_one(core);
+        const uint8_t *bytes = NULL;
+        size_t size = diskdelta_core_output(core, &bytes);
+        diskdelta_core_sent(core, sent);
+        diskdelta_core_feed_end(core, NULL);
+        assert_int_equal(was_not_begun(stream), sent < size);
+        assert_no_frame(core);
+        diskdelta_core_stream_close(stream);
+        diskdelta_core_free(core);
+        if (sent == size)
+            break;
+    }
+}
+
+/* ---- By itself ------------------------------------------------------------------------------------------------- */
+
+static void test_next_stream(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected(&small);
+    int marks[2];
+    diskdelta_core_stream *streams[2];
+    for (int i = 0; i < 2; i++) {
+        diskdelta_core_call call = DISKDELTA_CORE_CALL_INIT;
+        call.path = "a.B/C";
+        call.data = &marks[i];
+        diskdelta_failure failure;
+        streams[i] = diskdelta_core_open(core, &call, &failure);
+        assert_ptr_equal(diskdelta_core_stream_data(streams[i]), &marks[i]);
+    }
+    assert_null(diskdelta_core_next_stream(core));
+    feed_frame(core, DD_FRAME_DATA, 3, 0, 10);
+    assert_ptr_equal(diskdelta_core_next_stream(core), streams[1]);
+    assert_int_equal(next(streams[1]), DISKDELTA_CORE_MESSAGE);
+    assert_null(diskdelta_core_next_stream(core));
+    feed_frame(core, DD_FRAME_END, 1, 0, 4);
+    assert_ptr_equal(diskdelta_core_next_stream(core), streams[0]);
+    assert_int_equal(next(streams[0]), DISKDELTA_CORE_END);
+    assert_null(diskdelta_core_next_stream(core));
+    /* Streams outlive the connection. */
+    diskdelta_core_free(core);
+    assert_int_equal(next(streams[1]), DISKDELTA_CORE_FAILED);
+    diskdelta_core_stream_close(streams[0]);
+    diskdelta_core_stream_close(streams[1]);
+}
+
+static void test_calls_that_are_malformed(void **state)
+{
+    (void)state;
+    diskdelta_core *core = connected(&small);
+    static const char *const paths[] = {"", "a", "/a", "a/", "a/b/c", "a/b c", "a/\xc3\xa4"};
+    diskdelta_failure failure;
+    diskdelta_core_call call = DISKDELTA_CORE_CALL_INIT;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        call.path = paths[i];
+        assert_null(diskdelta_core_open(core, &call, &failure));
+        assert_int_equal(failure.reason, DISKDELTA_REASON_INVALID_PARAMETER);
+    }
+    assert_null(diskdelta_core_open(core, NULL, &failure));
+    call.path = "a/b";
+    call.timeout_ms = 1u << 31;
+    assert_null(diskdelta_core_open(core, &call, &failure));
+    call.timeout_ms = 0;
+    static const uint8_t value[8192];
+    static const char *const keys[] = {"", "A", "a b", NULL};
+    diskdelta_metadata entry = {"k", {value, 8192}};
+    call.metadata = &entry;
+    call.metadata_count = 1;
+    assert_null(diskdelta_core_open(core, &call, &failure));
+    entry.value.size = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        entry.key = keys[i];
+        assert_null(diskdelta_core_open(core, &call, &failure));
+    }
+    assert_no_frame(core);
+    entry = (diskdelta_metadata){"k", {value, 8192 - 4}};
+    diskdelta_core_stream *stream = diskdelta_core_open(core, &call, &failure);
+    assert_non_null(stream);
+    diskdelta_core_stream_close(stream);
+    diskdelta_core_free(core);
+}
+
 /* ---- Garbage --------------------------------------------------------------------------------------------------- */
 
 static uint64_t random_state;
@@ -408,6 +767,19 @@ int main(void)
         cmocka_unit_test(test_end_before_the_deadline_stays),
         cmocka_unit_test(test_ping),
         cmocka_unit_test(test_goaway),
+        cmocka_unit_test(test_silent_server_is_asked_and_given_up),
+        cmocka_unit_test(test_an_answer_is_a_sign_of_life),
+        cmocka_unit_test(test_anything_is_a_sign_of_life),
+        cmocka_unit_test(test_time_away_is_no_silence),
+        cmocka_unit_test(test_interval_of_the_server),
+        cmocka_unit_test(test_keepalive_off),
+        cmocka_unit_test(test_goaway_in_two_steps),
+        cmocka_unit_test(test_goaway_that_rises),
+        cmocka_unit_test(test_goaway_with_an_error),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_open_that_was_not_sent_whole),
+        cmocka_unit_test(test_next_stream),
+        cmocka_unit_test(test_calls_that_are_malformed),
         cmocka_unit_test(test_garbage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
