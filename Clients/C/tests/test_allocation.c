@@ -1,4 +1,5 @@
 /* Memory that gives out: at whatever allocation, a call fails cleanly and never looks complete. */
+#include "client.h"
 #include "fake_server.h"
 #include "memory.h"
 #include "test.h"
@@ -78,6 +79,93 @@ static void test_every_allocation_of_an_answer(void **state)
     bytes_free(&script.answer);
 }
 
+/* ---- Resuming, metadata, queries ------------------------------------------------------------------------------- */
+
+/* A millisecond in place of the protocol's times. */
+static uint32_t hurry(unsigned failures, uint32_t random)
+{
+    (void)failures;
+    (void)random;
+    return 1;
+}
+
+/* The recorded answer's first batch, then the end of the connection; the rest of it on the next. */
+static void serve_in_two_parts(int fd, void *context)
+{
+    unsigned *connections = context;
+    struct bytes bytes = {0};
+    struct dd_header header;
+    while (fake_receive(fd, &header) && header.type != DD_FRAME_OPEN)
+        ;
+    if ((*connections)++ % 2 == 0) {
+        append_header(&bytes, 1, RECORDED_SIZE);
+        append_runs(&bytes, 1, 1, 8192, 2, (const uint64_t[]){2, 0}, (const uint64_t[]){1, 4}, (const uint8_t[]){0x02});
+    } else {
+        append_part_header(&bytes, 1, RECORDED_SIZE, 8192, "e1");
+        append_runs(&bytes, 1, 1, RECORDED_SIZE, 1, (const uint64_t[]){8}, (const uint64_t[]){1}, NULL);
+        append_end(
+            &bytes, 1, RECORDED_SIZE,
+            &(diskdelta_answer_totals){
+                .processed = RECORDED_SIZE - 8192, .ranges = 1, .bytes = 512, .data_bytes = 512, .offset_sum = 12288});
+    }
+    (void)fake_send(fd, &bytes);
+    bytes_free(&bytes);
+}
+
+static int query(diskdelta_client *client, const char *address)
+{
+    if (diskdelta_client_connect(client, address, NULL) != 0)
+        return -1;
+    uint64_t offsets[4];
+    uint64_t lengths[4];
+    diskdelta_query answer = DISKDELTA_QUERY_INIT;
+    answer.changed_byte_offsets = offsets;
+    answer.changed_byte_lengths = lengths;
+    answer.capacity = 4;
+    diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
+    diskdelta_metadata entry = {"job", {(const uint8_t *)"7", 1}};
+    diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;
+    options.bearer_token = "s3cret";
+    options.metadata = &entry;
+    options.metadata_count = 1;
+    options.patience_ms = 10000;
+    int result = diskdelta_query_virtual_disk_changes(client, &request, &options, &answer);
+    assert_int_equal(answer.count, result == 0 ? 2 : 0);
+    assert_int_equal(answer.processed_byte_length, result == 0 ? RECORDED_SIZE : 0);
+    return result;
+}
+
+static void test_every_allocation_of_an_answer_in_two_parts(void **state)
+{
+    (void)state;
+    unsigned connections = 0;
+    struct fake_script script = {.takes_opens = true, .go_on = serve_in_two_parts, .context = &connections};
+    append_hello(&script.hello);
+    size_t failures = 0;
+    for (size_t count = 0;; count++) {
+        struct fake_server *server = fake_server_start(&script);
+        connections = 0;
+        struct scarce scarce = {.left = count};
+        diskdelta_allocator allocator = {allocate, release, &scarce};
+        diskdelta_client *client = diskdelta_client_create(&allocator);
+        if (client != NULL)
+            client->backoff = hurry;
+        int result = client != NULL ? query(client, fake_server_address(server)) : -1;
+        if (result != 0)
+            assert_int_equal(diskdelta_client_error(client)->reason, DISKDELTA_REASON_RESOURCE_LIMIT);
+        diskdelta_client_close(client);
+        fake_server_stop(server);
+        assert_int_equal(scarce.held, 0);
+        if (result == 0)
+            break;
+        failures++;
+    }
+    assert_true(failures > 20);
+    assert_int_equal(connections, 2);
+    bytes_free(&script.hello);
+}
+
 static void test_arena_keeps_its_budget(void **state)
 {
     (void)state;
@@ -110,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_allocation_of_an_answer),
+        cmocka_unit_test(test_every_allocation_of_an_answer_in_two_parts),
         cmocka_unit_test(test_arena_keeps_its_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
