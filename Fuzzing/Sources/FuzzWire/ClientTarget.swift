@@ -23,7 +23,7 @@ struct ClientTarget {
     static func run(_ operations: Operations) {
         var operations = operations
         var target = ClientTarget(&operations)
-        while !operations.isAtEnd { target.step(&operations) }
+        while !operations.isAtEnd, !target.isOver { target.step(&operations) }
         target.leaveNothing(target.machine.close())
         target.isOver = true
         target.check()

@@ -27,7 +27,7 @@ struct ServerTarget {
     static func run(_ operations: Operations) {
         var operations = operations
         var target = ServerTarget(&operations)
-        while !operations.isAtEnd { target.step(&operations) }
+        while !operations.isAtEnd, !target.isOver { target.step(&operations) }
         target.machine.close()
         target.isOver = true
         target.checkEnd()
