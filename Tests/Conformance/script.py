@@ -313,11 +313,15 @@ class AgainstClient(Script):
         self.listener.listen()
 
     def do_accept(self, words):
-        """Takes the client's next connection."""
+        """Takes the client's next connection, which may not come sooner than so many ms after the step before."""
+        since = time.monotonic()
         self.listener.settimeout(PATIENCE)
         try:
             connection, _ = self.listener.accept()
         except TimeoutError:
             raise Failure("the client did not connect") from None
+        waited = (time.monotonic() - since) * 1000
+        if words and waited < number(words[0]):
+            raise Failure(f"the client connected after {waited:.0f} ms")
         self.peer = Peer(connection)
         self.peers.append(self.peer)

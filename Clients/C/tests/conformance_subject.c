@@ -100,6 +100,7 @@ static void do_open(struct call *call, char **words, size_t count)
     snprintf(call->name, sizeof call->name, "%s", words[1]);
     diskdelta_call_options call_options = DISKDELTA_CALL_OPTIONS_INIT;
     call_options.timeout_ms = (uint32_t)number_of(words, count, "timeout", 0);
+    call_options.wait_for_ready = number_of(words, count, "wait", 0) == 1;
     /* Resuming is another matter than the rules of one connection. */
     call_options.patience_ms = (uint32_t)number_of(words, count, "patience", DISKDELTA_OFF);
     bool is_open;
