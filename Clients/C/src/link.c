@@ -159,10 +159,11 @@ static void close_carrier(struct dd_link *link)
  */
 static void part(struct dd_link *link)
 {
-    if (link->failure.reason == DISKDELTA_REASON_ANSWER_INVALID)
-        link->carrier.functions->finish(link->carrier.data);
-    else
+    const uint8_t *bytes = NULL;
+    if (link->failure.reason != DISKDELTA_REASON_ANSWER_INVALID)
         close_carrier(link);
+    else if (diskdelta_core_output(link->core, &bytes) == 0)
+        link->carrier.functions->finish(link->carrier.data);
 }
 
 /* Whether the link stands, has become ready, or is no more. */

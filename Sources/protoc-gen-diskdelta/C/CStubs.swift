@@ -13,6 +13,7 @@ struct CStubs {
             text.comment([
                 "Blocks for the next message: 1 with a message that lives until the next call on this stream, 0 when the",
                 "server has said that all was sent and its status is OK, -1 on any other end: see diskdelta_stream_error().",
+                "Where the client never waits, DISKDELTA_WOULD_WAIT while there is nothing.",
             ])
             nextSignature(method, start: "DISKDELTA_API ", end: ";", &text)
         }

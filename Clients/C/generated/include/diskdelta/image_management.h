@@ -273,6 +273,7 @@ DISKDELTA_API diskdelta_stream *diskdelta_image_management_get_virtual_disk_chan
 /*
  * Blocks for the next message: 1 with a message that lives until the next call on this stream, 0 when the
  * server has said that all was sent and its status is OK, -1 on any other end: see diskdelta_stream_error().
+ * Where the client never waits, DISKDELTA_WOULD_WAIT while there is nothing.
  */
 DISKDELTA_API int diskdelta_image_management_get_virtual_disk_changes_next(
     diskdelta_stream *stream, const diskdelta_range_answer **response);
@@ -289,6 +290,7 @@ DISKDELTA_API diskdelta_stream *diskdelta_image_management_get_virtual_disk_chan
 /*
  * Blocks for the next message: 1 with a message that lives until the next call on this stream, 0 when the
  * server has said that all was sent and its status is OK, -1 on any other end: see diskdelta_stream_error().
+ * Where the client never waits, DISKDELTA_WOULD_WAIT while there is nothing.
  */
 DISKDELTA_API int diskdelta_image_management_get_virtual_disk_changes_batch_next(
     diskdelta_stream *stream, const diskdelta_batch_range_answer **response);
@@ -305,6 +307,7 @@ DISKDELTA_API diskdelta_stream *diskdelta_image_management_get_virtual_disk_allo
 /*
  * Blocks for the next message: 1 with a message that lives until the next call on this stream, 0 when the
  * server has said that all was sent and its status is OK, -1 on any other end: see diskdelta_stream_error().
+ * Where the client never waits, DISKDELTA_WOULD_WAIT while there is nothing.
  */
 DISKDELTA_API int diskdelta_image_management_get_virtual_disk_allocation_next(
     diskdelta_stream *stream, const diskdelta_range_answer **response);

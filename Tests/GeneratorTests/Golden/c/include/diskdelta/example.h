@@ -134,6 +134,7 @@ DISKDELTA_API diskdelta_stream *diskdelta_http_lookup_find_all(
 /*
  * Blocks for the next message: 1 with a message that lives until the next call on this stream, 0 when the
  * server has said that all was sent and its status is OK, -1 on any other end: see diskdelta_stream_error().
+ * Where the client never waits, DISKDELTA_WOULD_WAIT while there is nothing.
  */
 DISKDELTA_API int diskdelta_http_lookup_find_all_next(diskdelta_stream *stream, const diskdelta_http_thing **response);
 
