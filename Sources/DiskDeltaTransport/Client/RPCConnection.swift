@@ -147,6 +147,9 @@ public final class RPCConnection: CallInvoker {
     /// Whether calls can still be made, as far as is known: neither side has closed the connection or is leaving.
     public var isOpen: Bool { openness.isOpen }
 
+    /// Since when no calls can be made; nil while they can.
+    var end: ConnectionEnd? { openness.end }
+
     public func open(
         _ method: MethodDescriptor,
         request: some Message,
