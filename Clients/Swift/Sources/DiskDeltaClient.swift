@@ -1,4 +1,5 @@
 public import DiskDeltaProtocol
+internal import DiskDeltaTransport
 
 /// Asks a DiskDelta server which ranges of its disks changed.
 ///
@@ -20,25 +21,45 @@ public struct DiskDeltaClient: Sendable {
     public let server: ServerInfoClient
     public let health: HealthClient
 
+    /// How answers about ranges are read. A copy of the client may have others.
+    public var ranges: RangeOptions
+
+    /// What this client connects by; nil where somebody else does.
+    let channel: RPCChannel?
+
     /// A client whose calls `invoker` carries.
-    public init(_ invoker: any CallInvoker) {
+    public init(_ invoker: any CallInvoker, ranges: RangeOptions = RangeOptions()) {
+        self.init(invoker, ranges: ranges, channel: nil)
+    }
+
+    init(_ invoker: any CallInvoker, ranges: RangeOptions, channel: RPCChannel?) {
         images = ImageManagementClient(invoker)
         server = ServerInfoClient(invoker)
         health = HealthClient(invoker)
+        self.ranges = ranges
+        self.channel = channel
     }
 
     /// The ranges of a disk that changed since a baseline, as they arrive.
     ///
-    /// Returns when the header has arrived.
+    /// Returns when the header has arrived. An answer that breaks after it is resumed, as ``ranges`` says; the time of
+    /// `options` spans all of it.
     public func changes(
         _ request: GetVirtualDiskChangesRequest,
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> RangeStream {
-        let expectation = AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
-        return try await RangeStream(
-            try await images.getVirtualDiskChanges(request, options: options),
-            expecting: expectation
-        )
+        let question = RangeQuestion(
+            window: AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
+        ) { [images] (part, options) async throws(CallError) in
+            var request = request
+            if let part {
+                request.byteOffset = part.offset
+                request.byteLength = part.length
+                request.ifEpoch = part.epoch
+            }
+            return try await images.getVirtualDiskChanges(request, options: options)
+        }
+        return try await RangeStream(question, options: options, ranges)
     }
 
     /// The ranges of the whole of a disk that changed since `since`, up to `target` (empty: now).
@@ -56,15 +77,23 @@ public struct DiskDeltaClient: Sendable {
 
     /// The ranges of a disk that hold data, as they arrive.
     ///
-    /// Returns when the header has arrived.
+    /// Returns when the header has arrived. An answer that breaks after it is resumed, as ``ranges`` says; the time of
+    /// `options` spans all of it.
     public func allocation(
         _ request: GetVirtualDiskAllocationRequest,
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> RangeStream {
-        let expectation = AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
-        return try await RangeStream(
-            try await images.getVirtualDiskAllocation(request, options: options),
-            expecting: expectation
-        )
+        let question = RangeQuestion(
+            window: AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
+        ) { [images] (part, options) async throws(CallError) in
+            var request = request
+            if let part {
+                request.byteOffset = part.offset
+                request.byteLength = part.length
+                request.ifEpoch = part.epoch
+            }
+            return try await images.getVirtualDiskAllocation(request, options: options)
+        }
+        return try await RangeStream(question, options: options, ranges)
     }
 }

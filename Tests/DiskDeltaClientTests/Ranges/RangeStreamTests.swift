@@ -17,7 +17,9 @@ struct RangeStreamTests {
     )
 
     private func stream(_ invoker: ScriptedInvoker) async throws -> RangeStream {
-        try await DiskDeltaClient(invoker).changes(of: "root/disk.vhdx", since: "{a}")
+        // What becomes of answers that break, where they are not resumed.
+        let client = DiskDeltaClient(invoker, ranges: RangeOptions(resuming: .off))
+        return try await client.changes(of: "root/disk.vhdx", since: "{a}")
     }
 
     private func complete() -> ScriptedInvoker { ScriptedInvoker(answer.messages, .success(answer.details)) }

@@ -150,6 +150,7 @@ struct ChannelTests {
             let channel = try makeChannel(to: endpoint)
             #expect(await error { _ = try await channel.run("send 0 0") }?.reason == .serverUnavailable)
             // The second connection is for the second call.
+            while channel.isConnected { try await Task.sleep(for: .milliseconds(1)) }
             #expect(try await channel.run("send 0 0") == 0)
             await channel.close()
             try await listener.close()

@@ -4,6 +4,9 @@ internal import DiskDeltaProtocol
 ///
 /// It is the client's half of the promise that a broken answer is never taken for a complete one: whatever arrives is either
 /// proved right, or refused with ANSWER_INVALID.
+///
+/// An answer that was resumed (section 16) arrives in parts. Each has its own header and its own end, and all of them
+/// together are checked as one.
 struct AnswerCheck {
     /// What was asked for, as far as the answer must repeat it.
     struct Expectation {
@@ -11,7 +14,7 @@ struct AnswerCheck {
         var length: UInt64?
     }
 
-    /// The header, once it has arrived.
+    /// The header of the whole answer, which is that of its first part, once it has arrived.
     private(set) var header: AnswerHeader?
     /// Everything of the disk below this byte is answered for. Before the header it is where the window was asked to start.
     private(set) var position: UInt64
@@ -19,6 +22,9 @@ struct AnswerCheck {
     private(set) var totals = AnswerTotals()
 
     private let expectation: Expectation
+    /// The header of the part that is arriving, and what its ranges so far add up to.
+    private var part: AnswerHeader?
+    private var partTotals = AnswerTotals()
     private var windowEnd: UInt64 = 0
     private var lastEnd: UInt64?
     private var lastKind = RangeKind.data
@@ -40,13 +46,24 @@ struct AnswerCheck {
         }
     }
 
+    /// What is left of the window, to be asked for again (P-77); nil before the header.
+    var rest: RangeQuestion.Part? {
+        header.map { RangeQuestion.Part(offset: position, length: windowEnd - position, epoch: $0.epoch) }
+    }
+
+    /// The answer broke: what comes next is the header of a part that answers for the rest.
+    mutating func beginPart() {
+        part = nil
+        partTotals = AnswerTotals()
+    }
+
     /// Takes what the END frame said, when its status was OK.
     func finish(_ details: StatusDetails) throws(CallError) {
-        guard let header else { throw invalid("P-74", "the answer ended without a header") }
+        guard let header = part else { throw invalid("P-74", "the answer ended without a header") }
         guard position == windowEnd else {
             throw invalid("P-74", "the answer ended at \(position), before the end of the window, \(windowEnd)")
         }
-        var counted = totals
+        var counted = partTotals
         counted.processed = header.windowLength
         counted.bytes = counted.dataBytes + counted.zeroBytes
         guard let told = details.totals, told == counted, details.resumeOffset == windowEnd else {
@@ -58,7 +75,7 @@ struct AnswerCheck {
     }
 
     private mutating func receive(_ header: AnswerHeader) throws(CallError) {
-        guard self.header == nil else { throw invalid("P-60", "a second header") }
+        guard part == nil else { throw invalid("P-60", "a second header") }
         guard header.unit >= 512, header.unit.nonzeroBitCount == 1,
             header.windowOffset % header.unit == 0 || header.windowLength == 0
         else {
@@ -68,11 +85,19 @@ struct AnswerCheck {
             header.windowLength <= header.size - header.windowOffset
         else { throw invalid("P-62", "the window is not inside the disk") }
         let rest = header.size - header.windowOffset
-        guard header.windowOffset == expectation.offset,
-            header.windowLength == min(expectation.length ?? rest, rest)
-        else { throw invalid("P-63", "the window is not the one that was asked for") }
-        windowEnd = header.windowOffset + header.windowLength
-        self.header = header
+        let expected = self.header == nil ? expectation.length ?? rest : windowEnd - position
+        guard header.windowOffset == position, header.windowLength == min(expected, rest) else {
+            throw invalid("P-63", "the window is not the one that was asked for")
+        }
+        if let whole = self.header {
+            guard whole.isRepeated(by: header) else {
+                throw invalid("P-92", "the answer that was to go on is about something else")
+            }
+        } else {
+            self.header = header
+            windowEnd = header.windowOffset + header.windowLength
+        }
+        part = header
     }
 
     private mutating func receive(_ runs: RangeRuns) throws(CallError) -> RangeBatch {
@@ -167,7 +192,7 @@ struct AnswerCheck {
     }
 
     private func headerBeforeBatch(_ processedEnd: UInt64) throws(CallError) -> AnswerHeader {
-        guard let header else { throw invalid("P-60", "a batch came before the header") }
+        guard let header = part else { throw invalid("P-60", "a batch came before the header") }
         guard processedEnd > position, processedEnd <= windowEnd,
             processedEnd == windowEnd || processedEnd % header.unit == 0
         else { throw invalid("P-64", "a batch goes from \(position) to \(processedEnd)") }
@@ -175,16 +200,31 @@ struct AnswerCheck {
     }
 
     private mutating func count(from start: UInt64, to end: UInt64, _ kind: RangeKind) {
-        let bytes = end - start
-        totals.ranges += 1
-        totals.offsetSum &+= start
-        switch kind {
-        case .data: totals.dataBytes += bytes
-        case .zero: totals.zeroBytes += bytes
-        }
+        totals.count(from: start, to: end, kind)
+        partTotals.count(from: start, to: end, kind)
     }
 
     private func invalid(_ rule: String, _ what: String) -> CallError {
         CallError(.answerInvalid, "The server's answer breaks rule \(rule): \(what)", resumeOffset: position)
+    }
+}
+
+extension AnswerTotals {
+    /// Adds a range. The bytes of both kinds together are not kept up.
+    fileprivate mutating func count(from start: UInt64, to end: UInt64, _ kind: RangeKind) {
+        ranges += 1
+        offsetSum &+= start
+        switch kind {
+        case .data: dataBytes += end - start
+        case .zero: zeroBytes += end - start
+        }
+    }
+}
+
+extension AnswerHeader {
+    /// Whether a header is one under which this answer can go on (P-92).
+    fileprivate func isRepeated(by other: AnswerHeader) -> Bool {
+        format == other.format && size == other.size && since == other.since && target == other.target
+            && epoch == other.epoch && granularity == other.granularity && basis == other.basis
     }
 }

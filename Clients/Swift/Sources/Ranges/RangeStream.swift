@@ -4,6 +4,9 @@ public import DiskDeltaProtocol
 ///
 /// The sequence is read once, by one task at a time. It ends without an error only after the server said that the answer is
 /// complete and every total agreed with what was received; every other end throws. Leaving it early cancels the call.
+///
+/// Where the connection breaks, the answer is asked for again from where it broke, as ``RangeOptions`` says; the sequence goes
+/// on as if nothing had happened. A batch without ranges tells that the server has come further and found nothing.
 public final class RangeStream: AsyncSequence, Sendable {
     public typealias Element = RangeBatch
     public typealias Failure = CallError
@@ -13,10 +16,10 @@ public final class RangeStream: AsyncSequence, Sendable {
 
     private let reader: RangeReader
 
-    /// Waits for the header of an answer.
-    init(_ call: TypedCall<RangeAnswer>, expecting expectation: AnswerCheck.Expectation) async throws(CallError) {
-        reader = RangeReader(call, expecting: expectation)
-        header = try await reader.readHeader()
+    /// Asks a question, and waits for the header of its answer.
+    init(_ question: RangeQuestion, options: CallOptions, _ ranges: RangeOptions) async throws(CallError) {
+        reader = RangeReader(question, options, ranges)
+        header = try await reader.begin()
     }
 
     deinit {
@@ -31,6 +34,12 @@ public final class RangeStream: AsyncSequence, Sendable {
     /// The first byte that no batch has answered for: where to ask again if the answer broke.
     public var position: UInt64 {
         get async { await reader.position }
+    }
+
+    /// How often it was tried to resume the answer, so far. The batches do not tell: they are those of an answer that never
+    /// broke.
+    public var resumeAttempts: Int {
+        get async { await reader.resumeAttempts }
     }
 
     /// The sum of the answer; nil until the sequence has ended without an error.

@@ -1,4 +1,4 @@
-import DiskDeltaTransport
+import DiskDeltaProtocol
 import TestSupport
 import Testing
 

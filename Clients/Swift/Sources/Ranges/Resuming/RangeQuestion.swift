@@ -1,0 +1,22 @@
+internal import DiskDeltaProtocol
+
+/// A question about ranges that can be asked again for the rest of its window.
+struct RangeQuestion: Sendable {
+    /// The rest of a window that is asked for (P-77).
+    struct Part: Sendable {
+        var offset: UInt64
+        var length: UInt64
+        var epoch: String
+    }
+
+    /// Nil for the whole question, as the caller asked it.
+    typealias Ask = @Sendable (Part?, CallOptions) async throws(CallError) -> TypedCall<RangeAnswer>
+
+    let window: AnswerCheck.Expectation
+    let ask: Ask
+
+    init(window: AnswerCheck.Expectation, _ ask: @escaping Ask) {
+        self.window = window
+        self.ask = ask
+    }
+}
