@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -69,7 +70,7 @@ struct UsageTests {
 
     @Test("A flag whose feature is not built yet does not exist")
     func flagsOfLaterFeatures() throws {
-        for flag in ["--ca", "--certificate", "--key", "--token-file", "--token", "--password"] {
+        for flag in ["--token", "--password"] {
             try expectUsage([flag, "x", "--server", "127.0.0.1:1", "info", "a"])
             try expectUsage([flag, "x", "info", "child.avhdx"])
         }
@@ -78,14 +79,95 @@ struct UsageTests {
         }
     }
 
-    @Test("No security setting is ignored: it is refused")
-    func securityInTheEnvironment() throws {
-        for name in ["DISKDELTA_CA", "DISKDELTA_CERTIFICATE", "DISKDELTA_KEY", "DISKDELTA_TOKEN_FILE"] {
-            try expectUsage(["--server", "127.0.0.1:1", "info", "a"], environment: [name: "x"])
+    // MARK: What protects a connection
+
+    private let server = ["--server", "127.0.0.1:1"]
+
+    private func file(_ name: String, _ text: String) throws -> String {
+        let path = disks.folder.file(name)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        return path
+    }
+
+    @Test(
+        "A flag about a server has no meaning without one",
+        arguments: ["--ca", "--certificate", "--key", "--token-file"]
+    )
+    func flagsWithoutAServer(flag: String) throws {
+        try expectUsage([flag, "x", "info", "child.avhdx"])
+        try expectUsage([flag, "x", "changes", "child.avhdx", "--since", SmallDisks.baseID])
+        try expectUsage([flag, "x", "image", "check", "child.avhdx"])
+        try expectUsage([flag, "x", "set", "list", "a.vhdset.json"])
+        try expectUsage([flag, "x", "info", "child.avhdx"], environment: ["DISKDELTA_SERVER": ""])
+        try expectUsage(["--patience", "1s", "info", "child.avhdx"])
+    }
+
+    @Test("Files that protect nothing")
+    func filesThatProtectNothing() throws {
+        let text = try file("text.pem", "this is no certificate\n")
+        for missing in ["missing.pem", text, disks.folder.path, ""] {
+            try expectUsage(server + ["--ca", missing, "info", "a"])
+            try expectUsage(server + ["--certificate", missing, "--key", missing, "info", "a"])
+        }
+        try expectUsage(server + ["--certificate", text, "info", "a"])
+        try expectUsage(server + ["--key", text, "info", "a"])
+        let environment = ["DISKDELTA_SERVER": "127.0.0.1:1"]
+        for (name, value) in [
+            ("DISKDELTA_CA", text), ("DISKDELTA_CERTIFICATE", text), ("DISKDELTA_KEY", text),
+            ("DISKDELTA_TOKEN_FILE", "missing"),
+        ] {
             for command in [["info", "a"], ["check"], ["changes", "a", "--since", "x"], ["allocated", "a"]] {
-                try expectUsage(command, environment: [name: "x", "DISKDELTA_SERVER": "127.0.0.1:1"])
+                try expectUsage(command, environment: environment.merging([name: value]) { $1 })
             }
         }
+    }
+
+    @Test("A token file that holds none, or more")
+    func tokenFiles() throws {
+        for (index, content) in ["", "\n", " \n", "a\nb", "a b", "ä", String(repeating: "a", count: 20_000)]
+            .enumerated()
+        {
+            let path = try file("token-\(index)", content)
+            let outcome = try Program.run(server + ["--token-file", path, "info", "a"], in: disks.folder)
+            #expect(outcome.status == 2, "\(index)")
+            #expect(outcome.output == "" && outcome.error.filter { $0 == "\n" }.count == 1, "\(outcome.error)")
+            #expect(outcome.error.contains("token-\(index)"), "\(outcome.error)")
+        }
+        // A token as such is well: then only nobody listens. The flag wins over the environment.
+        let good = try file("token", "  secret-token\n")
+        let outcome = try Program.run(
+            server + ["--token-file", good, "info", "a"],
+            environment: ["DISKDELTA_TOKEN_FILE": "missing"],
+            in: disks.folder
+        )
+        #expect(outcome.status == 7)
+        #expect(!(outcome.output + outcome.error).contains("secret"))
+    }
+
+    @Test("A token is not sent where others could read it")
+    func tokensInPlaintext() throws {
+        let token = try file("token", "secret-token\n")
+        for address in ["192.0.2.1:7420", "[2001:db8::1]:7420", "example.com:7420", "127.example.com:1"] {
+            try expectUsage(["--server", address, "--token-file", token, "info", "a"])
+            let environment = ["DISKDELTA_SERVER": address, "DISKDELTA_TOKEN_FILE": token]
+            try expectUsage(["check"], environment: environment)
+        }
+        for address in ["localhost:1", "[::1]:1", "127.0.0.9:1", "unix:/nonexistent/socket"] {
+            let outcome = try Program.run(["--server", address, "--token-file", token, "info", "a"], in: disks.folder)
+            #expect(outcome.status == 7, "\(outcome.error)")
+        }
+    }
+
+    @Test("A Unix socket carries no TLS")
+    func unixSockets() throws {
+        try expectUsage(["--server", "unix:/a", "--ca", "x", "info", "a"])
+        try expectUsage(["--server", "unix:/a", "--certificate", "x", "--key", "y", "info", "a"])
+        try expectUsage(["--server", "unix:/a", "info", "a"], environment: ["DISKDELTA_CA": "x"])
+    }
+
+    @Test("A patience that is none", arguments: ["", "0", "5", "-1s", "1.5s", "off", "00s"])
+    func badPatience(patience: String) throws {
+        try expectUsage(server + ["--patience", patience, "info", "a"])
     }
 
     @Test func checkWithoutAServer() throws {

@@ -29,10 +29,13 @@ struct CutAnswerTests {
         _ judge: (_ index: Int, _ error: (any Error)?, _ ranges: [ChangedRange]) -> Void
     ) async throws {
         let listener = try ScriptedListener(scripts)
+        var options = ClientOptions()
+        // What a client makes of one connection; `ResumedAnswerTests` is about the next.
+        options.ranges.resuming = .off
         for index in scripts.indices {
             var ranges: [ChangedRange] = []
             do {
-                ranges = try await withDiskDeltaClient(to: listener.address) { client in
+                ranges = try await withDiskDeltaClient(to: listener.address, options: options) { client in
                     let stream = try await client.changes(request)
                     for try await batch in stream { ranges += batch.ranges }
                     #expect(await stream.totals != nil)
@@ -77,7 +80,8 @@ struct CutAnswerTests {
 
     private func diskdelta(_ scripts: [ScriptedListener.Script]) throws -> [BuiltProgram.Outcome] {
         try run(Programs.diskdelta, scripts) {
-            ["--server", $0, "changes", LargeAnswers.short.path, "--since", LargeAnswers.short.limitID]
+            ["--server", $0, "--patience", "0s"]
+                + ["changes", LargeAnswers.short.path, "--since", LargeAnswers.short.limitID]
         }
     }
 

@@ -15,7 +15,7 @@ struct Check: AsyncParsableCommand {
     }
 
     private func answer() async throws {
-        guard let address = try program.connection.address() else {
+        guard let access = try program.connection.access() else {
             throw ValidationError("check asks a server: name one with --server or DISKDELTA_SERVER")
         }
         let (health, server) = try await program.connection.withClient { client, options in
@@ -31,7 +31,7 @@ struct Check: AsyncParsableCommand {
             let object = JSONWriter.object { line in
                 line.field("type", "check")
                 line.field("schema", 1)
-                line.field("server", address)
+                line.field("server", access.address)
                 line.field("version", server.version)
                 line.field("healthy", isHealthy)
                 line.field("identity", server.identity)
@@ -49,7 +49,7 @@ struct Check: AsyncParsableCommand {
         case .table:
             standardOutput.write(
                 """
-                server    \(address)
+                server    \(access.address)
                 version   \(server.version)
                 healthy   \(isHealthy ? "yes" : "no")
                 identity  \(server.identity.isEmpty ? "(the server does not ask)" : server.identity)

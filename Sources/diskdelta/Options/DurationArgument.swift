@@ -17,3 +17,18 @@ struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
         duration = .milliseconds(milliseconds)
     }
 }
+
+/// A length of time that may be none at all: `0s`.
+struct PatienceArgument: ExpressibleByArgument, Hashable, Sendable {
+    let duration: Duration
+
+    init?(argument: String) {
+        if ["0ms", "0s", "0m", "0h"].contains(argument) {
+            duration = .zero
+        } else if let argument = DurationArgument(argument: argument) {
+            duration = argument.duration
+        } else {
+            return nil
+        }
+    }
+}

@@ -5,11 +5,11 @@ internal import DiskImages
 
 /// What holds for the commands that work on local files alone.
 enum LocalCommand {
-    /// Throws where a server or a deadline was named for the command `name`. The environment variable is ignored: it was
-    /// not meant for this command.
+    /// Throws where something about a server, or a deadline, was said for the command `name`. The variables of the
+    /// environment are ignored: they were not meant for this command.
     static func validate(_ name: String, _ connection: ConnectionOptions) throws {
-        guard connection.server == nil else {
-            throw ValidationError("\(name) works on local files: --server has no meaning here")
+        if let flag = connection.flagAboutServer {
+            throw ValidationError("\(name) works on local files: \(flag) has no meaning here")
         }
         guard connection.deadline == nil else {
             throw ValidationError("\(name) works on local files: --deadline has no meaning here")

@@ -65,4 +65,10 @@ extension DiskDeltaClient {
     public func close() async {
         await channel?.close()
     }
+
+    /// Whether only this machine can read what is sent to an address: a Unix socket, or a loopback address or name. A token
+    /// is sent elsewhere only under TLS (P-82). False where the address is none.
+    public static func isLocal(_ address: String) -> Bool {
+        (try? Endpoint(address))?.isLocal ?? false
+    }
 }
