@@ -40,9 +40,15 @@ struct ClientTLSTests {
     }
 
     private func options(identity: IssuedCertificate? = nil, serverName: String? = nil) -> TLSOptions {
-        TLSOptions(
+        options(identity: identity?.certificate, key: identity?.key, serverName: serverName)
+    }
+
+    private func options(identity certificate: String?, key: String?, serverName: String? = nil) -> TLSOptions {
+        var identity: TLSOptions.Identity?
+        if let certificate, let key { identity = .init(certificateFile: certificate, keyFile: key) }
+        return TLSOptions(
             authorities: .file(certificates.authority.certificate),
-            identity: identity.map { .init(certificateFile: $0.certificate, keyFile: $0.key) },
+            identity: identity,
             serverName: serverName
         )
     }
@@ -184,20 +190,20 @@ struct ClientTLSTests {
         ] {
             for options in [
                 TLSOptions(authorities: .file(file)),
-                options(identity: IssuedCertificate(certificate: file, key: client.key)),
-                options(identity: IssuedCertificate(certificate: client.certificate, key: file)),
+                options(identity: file, key: client.key),
+                options(identity: client.certificate, key: file),
             ] {
                 let message = refusal(options)
                 #expect(message.hasPrefix(file) && message.contains(words), "\(message)")
             }
         }
         let mixed = refusal(
-            options(identity: IssuedCertificate(certificate: client.certificate, key: certificates.server.key))
+            options(identity: client.certificate, key: certificates.server.key)
         )
         #expect(mixed.contains("is not that of the first certificate in \(client.certificate)"), "\(mixed)")
         // A certificate is no key, nor a key a certificate.
         let exchanged = refusal(
-            options(identity: IssuedCertificate(certificate: client.key, key: client.certificate))
+            options(identity: client.key, key: client.certificate)
         )
         #expect(exchanged.hasPrefix(client.key), "\(exchanged)")
     }

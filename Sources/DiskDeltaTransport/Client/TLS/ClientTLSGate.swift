@@ -42,6 +42,10 @@ final class ClientTLSGate: ChannelInboundHandler {
             fail(context, words.otherProtocol)
             return
         }
+        guard words.acceptsName(of: tls.peerCertificate) else {
+            fail(context, words.otherName)
+            return
+        }
         isOpen = true
         context.fireChannelActive()
     }

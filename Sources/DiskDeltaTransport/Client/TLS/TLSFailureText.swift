@@ -20,11 +20,32 @@ struct TLSFailureText: Sendable {
 
     var closed: CallError { unavailable("\(server) closed the connection during the TLS handshake") }
 
+    var otherName: CallError {
+        unavailable("the certificate of \(server) is for another host: it does not name '\(expectedName)'")
+    }
+
+    /// Whether a verified certificate has the name that was asked for instead of the host's. The library is content with a
+    /// certificate for the address that was connected to, whatever name was expected.
+    func acceptsName(of certificate: NIOSSLCertificate?) -> Bool {
+        guard let expected = options.serverName?.lowercased() else { return true }
+        guard let certificate else { return false }
+        return certificate._subjectAlternativeNames().contains { name in
+            guard name.nameType == .dnsName else { return false }
+            let pattern = name.contents.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }.lowercased()
+            if pattern == expected { return true }
+            // A wildcard stands for the first label and for no other (RFC 6125, 6.4.3).
+            guard pattern.hasPrefix("*."), let dot = expected.firstIndex(of: "."), dot != expected.startIndex else {
+                return false
+            }
+            return pattern.dropFirst() == expected[dot...]
+        }
+    }
+
     /// - Parameter certificate: what the server showed, where it got that far.
     func text(of error: any Error, duringHandshake: Bool, certificate: NIOSSLCertificate?) -> CallError {
         if let error = error as? CallError { return error }
         if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {
-            return unavailable("the certificate of \(server) is for another host: it does not name '\(expectedName)'")
+            return otherName
         }
         let details = Self.details(of: error)
         func says(_ words: String...) -> Bool { words.contains { details.contains($0) } }
