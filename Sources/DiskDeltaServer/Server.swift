@@ -53,7 +53,7 @@ public final class Server: Sendable {
         audit: Logger = Logger(label: "diskdelta.audit")
     ) async throws -> Server {
         let listening = try Listening(settings, inheriting: descriptors) { endpoint throws(SettingsError) in
-            try ListenerRule.check(endpoint, settings)
+            try ListenerRule.check(endpoint, settings, logger)
         }
         let security = try Security(settings, logger: logger)
         let files: RootedFiles

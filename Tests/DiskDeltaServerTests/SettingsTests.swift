@@ -46,6 +46,27 @@ struct SettingsTests {
         #expect(settings.isInsecure)
     }
 
+    @Test("The files of the security, from each place")
+    func security() throws {
+        let file = "tls-certificate = a\ntls-key = b\nclient-ca = c\ntoken-file = d\npolicy-file = e\n"
+        let fromFile = try resolve([.config: ["x.conf"]], file: file)
+        let fromVariables = try resolve(environment: [
+            "DISKDELTAD_TLS_CERTIFICATE": "a", "DISKDELTAD_TLS_KEY": "b", "DISKDELTAD_CLIENT_CA": "c",
+            "DISKDELTAD_TOKEN_FILE": "d", "DISKDELTAD_POLICY_FILE": "e",
+        ])
+        let fromFlags = try resolve([
+            .tlsCertificate: ["a"], .tlsKey: ["b"], .clientCA: ["c"], .tokenFile: ["d"], .policyFile: ["e"],
+        ])
+        for settings in [fromFile, fromVariables, fromFlags] {
+            #expect(settings.tlsCertificate == "a")
+            #expect(settings.tlsKey == "b")
+            #expect(settings.clientCA == "c")
+            #expect(settings.tokenFile == "d")
+            #expect(settings.policyFile == "e")
+        }
+        #expect(try resolve().tlsCertificate == nil)
+    }
+
     @Test("Lists in the environment are separated by commas")
     func lists() throws {
         let settings = try resolve(environment: [

@@ -125,6 +125,9 @@ final class Security: Sendable {
         if let path = settings.tlsCertificate, let expiry = TLSFiles.expiry(of: path), expiry <= Date() {
             logger.warning("the certificate \(path) has expired: clients will not connect")
         }
+        if tls != nil, settings.listen.allSatisfy({ $0.hasPrefix("unix:") }) {
+            logger.warning("there is a certificate and no TCP listener: Unix sockets have no TLS")
+        }
         if let tokens, tokens.current.count == 0 {
             logger.warning("the token file has no tokens")
         }

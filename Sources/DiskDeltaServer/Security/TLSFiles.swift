@@ -1,5 +1,6 @@
 internal import DiskDeltaTransport
 internal import Foundation
+internal import NIOCore
 internal import NIOSSL
 
 /// What protects connections, as its files had it when they were read.
@@ -34,6 +35,8 @@ struct TLSFiles: Sendable {
         configuration.minimumTLSVersion = .tlsv13
         configuration.applicationProtocols = [ServerTLS.applicationProtocol]
         configuration.certificateVerification = .none
+        // A client that does not answer to the end of TLS is not waited for long.
+        configuration.shutdownTimeout = .seconds(1)
         var authorities: Set<[UInt8]> = []
         if let path = names.clientCA {
             let trusted = try Self.certificates(path, "client CA")

@@ -139,6 +139,14 @@ struct StartTests {
     func warnings() async throws {
         let key = try file(try String(contentsOfFile: certificates.server.key, encoding: .utf8))
         let policy = try file("allow = x query nowhere")
+        let unprotected = RecordedLog()
+        #expect(
+            try await refusal(unprotected) { settings in
+                settings.listen = ["0.0.0.0:0"]
+                settings.isInsecure = true
+            } == nil
+        )
+        #expect(unprotected.text.contains("it is not protected"))
         for (mode, isWarned) in [(0o600, false), (0o640, false), (0o644, true), (0o602, true)] {
             try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: key)
             let log = RecordedLog()
