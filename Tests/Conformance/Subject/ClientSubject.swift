@@ -45,7 +45,10 @@ struct ClientSubject {
 
     private var settings = ClientSettings.default
     private var times = ClientTimes()
+    /// Whether calls are made again, over a connection that is made again.
+    private var usesChannel = false
     private var connection: RPCConnection?
+    private var channel: RPCChannel?
     private var calls: [String: Call] = [:]
 
     static func run(_ options: Options) async {
@@ -53,6 +56,7 @@ struct ClientSubject {
         if let value = options.number("max_frame") { subject.settings.maximumFrame = value }
         if let value = options.number("stream_credit") { subject.settings.streamCredit = value }
         if let value = options.number("connection_credit") { subject.settings.connectionCredit = value }
+        subject.usesChannel = options.number("channel") == 1
         if let value = options.time("keepalive") {
             let timeout = options.time("keepalive_timeout") ?? .seconds(20)
             subject.times.keepalive = KeepaliveTimes(interval: value, timeout: timeout)
@@ -69,27 +73,22 @@ struct ClientSubject {
         case "connect":
             calls = [:]
             do {
-                connection = try await RPCConnection.connect(
-                    to: try Endpoint(name),
-                    settings: settings,
-                    times: times,
-                    logger: Logger(label: "subject") { _ in SwiftLogNoOpLogHandler() }
-                )
+                try await connect(to: try Endpoint(name))
                 return "connect ok"
             } catch {
                 return "connect \(Self.text(error))"
             }
         case "open":
-            guard let connection, words.count > 2 else { return "not connected" }
-            calls[name] = Self.open(DiskDeltaClient(connection), words[2], Options(words.dropFirst(3)))
+            guard let invoker, words.count > 2 else { return "not connected" }
+            calls[name] = Self.open(invoker, words[2], Options(words.dropFirst(3)))
             return "open \(name) ok"
         case "next", "all":
             guard let call = calls[name] else { return "no call \(name)" }
             return "\(words[0]) \(name) \(await Self.read(call, toTheEnd: words[0] == "all"))"
         case "check":
-            guard let connection else { return "not connected" }
+            guard let invoker else { return "not connected" }
             do {
-                _ = try await DiskDeltaClient(connection).health.check(HealthCheckRequest())
+                _ = try await DiskDeltaClient(invoker).health.check(HealthCheckRequest())
                 return "check ok"
             } catch {
                 return "check \(Self.text(error))"
@@ -103,15 +102,34 @@ struct ClientSubject {
             return "cancel \(name) ok"
         case "disconnect":
             await connection?.close()
+            await channel?.close()
             connection = nil
+            channel = nil
             return "disconnect ok"
         default:
             return "not understood"
         }
     }
 
-    private static func open(_ client: DiskDeltaClient, _ kind: String, _ options: Options) -> Call {
-        let callOptions = CallOptions(timeout: options.time("timeout"))
+    private var invoker: (any CallInvoker)? { channel ?? connection }
+
+    private mutating func connect(to endpoint: Endpoint) async throws {
+        let logger = Logger(label: "subject") { _ in SwiftLogNoOpLogHandler() }
+        if usesChannel {
+            var configuration = ChannelConfiguration()
+            configuration.settings = settings
+            let channel = try RPCChannel(to: endpoint, configuration: configuration, logger: logger)
+            try await channel.connect()
+            self.channel = channel
+        } else {
+            connection = try await RPCConnection.connect(to: endpoint, settings: settings, times: times, logger: logger)
+        }
+    }
+
+    private static func open(_ invoker: any CallInvoker, _ kind: String, _ options: Options) -> Call {
+        let patience = options.time("patience") ?? .zero
+        let client = DiskDeltaClient(invoker, ranges: RangeOptions(resuming: ResumePolicy(patience: patience)))
+        let callOptions = CallOptions(timeout: options.time("timeout"), waitForReady: options.number("wait") == 1)
         if kind == "watch" {
             return Call(.messages(Task { try await client.health.watch(HealthCheckRequest(), options: callOptions) }))
         }
