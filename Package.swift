@@ -155,7 +155,7 @@ let package = Package(
             "EndToEndTests",
             dependencies: [
                 "diskdelta", "diskdeltad", "DiskDeltaClient", "DiskDeltaService", "DiskDeltaTransport",
-                "DiskDeltaProtocol", "DiskImages", "TestSupport",
+                "DiskDeltaProtocol", "DiskImages", "TestSupport", crypto,
             ]
         ),
         tests("GeneratorTests", exclude: ["Golden"], dependencies: ["protoc-gen-diskdelta", "TestSupport"]),

@@ -7,23 +7,7 @@ final class RawConnection: Sendable {
     private let descriptor: Int32
 
     init(to address: String) throws {
-        if address.hasPrefix("unix:") {
-            descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-            var name = sockaddr_un()
-            name.sun_family = sa_family_t(AF_UNIX)
-            withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: address.utf8.dropFirst(5)) }
-            let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-            let status = withUnsafePointer(to: &name) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, size) }
-            }
-            guard status == 0 else { throw BuiltProgram.Failure(description: "cannot connect to \(address)") }
-        } else {
-            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            let port = UInt16(address.split(separator: ":").last ?? "") ?? 0
-            var name = Loopback.name(port: port)
-            let status = Loopback.withPointer(to: &name) { connect(descriptor, $0, $1) }
-            guard status == 0 else { throw BuiltProgram.Failure(description: "cannot connect to \(address)") }
-        }
+        descriptor = try Sockets.connected(to: address)
         Loopback.limitWaiting(descriptor)
     }
 
@@ -96,6 +80,45 @@ struct Frame: Hashable {
         var payload: [UInt8] = []
         OpenPayload(path: ImageManagementMethods.getVirtualDiskChanges.path)?.encode(into: &payload)
         return Frame(.open, stream: stream, payload: payload + (try request.encode()))
+    }
+}
+
+/// Sockets that are connected.
+enum Sockets {
+    /// A socket that is connected to `unix:/path` or to a port of this machine.
+    static func connected(to address: String) throws -> Int32 {
+        let descriptor: Int32
+        let status: Int32
+        if address.hasPrefix("unix:") {
+            descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+            status = UnixName.withPointer(String(address.dropFirst(5))) { connect(descriptor, $0, $1) }
+        } else {
+            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            var name = Loopback.name(port: UInt16(address.split(separator: ":").last ?? "") ?? 0)
+            status = Loopback.withPointer(to: &name) { connect(descriptor, $0, $1) }
+        }
+        guard status == 0 else {
+            close(descriptor)
+            throw BuiltProgram.Failure(description: "cannot connect to \(address)")
+        }
+        return descriptor
+    }
+}
+
+/// The names of Unix sockets.
+enum UnixName {
+    static func withPointer<Result>(
+        _ path: String,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result {
+        var name = sockaddr_un()
+        name.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &name.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+        return withUnsafePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
     }
 }
 

@@ -14,6 +14,15 @@ enum Programs {
         ]
     )
 
+    /// The C client's example that speaks TLS. `DISKDELTA_LIST_CHANGES_TLS` says where it is.
+    static let listChangesTLS = BuiltProgram(
+        "list-changes-tls",
+        candidates: [
+            ProcessInfo.processInfo.environment["DISKDELTA_LIST_CHANGES_TLS"]
+                ?? "Clients/C/build/examples/list-changes-tls"
+        ]
+    )
+
     static let all = [diskdelta, diskdeltad, listChanges]
     static var areBuilt: Bool { all.allSatisfy(\.isBuilt) }
     /// What tests that are skipped say.
@@ -35,10 +44,18 @@ final class RunningServer: Sendable {
     }
 
     /// Starts a server of the folder `root`, and waits until it says that it listens.
-    static func start(root: TemporaryFolder) throws -> RunningServer {
+    ///
+    /// - Parameters:
+    ///   - tcp: where it listens beside its Unix socket.
+    ///   - arguments: what it is told besides.
+    static func start(
+        root: TemporaryFolder,
+        tcp: String = "127.0.0.1:0",
+        arguments: [String] = []
+    ) throws -> RunningServer {
         let unix = "unix:" + root.file("socket")
         let program = try Programs.diskdeltad.start(
-            ["--root", "d=\(root.path)", "--listen", "127.0.0.1:0", "--listen", unix, "--log-level", "error"],
+            ["--root", "d=\(root.path)", "--listen", tcp, "--listen", unix, "--log-level", "error"] + arguments,
             in: root
         )
         var printed = ""
@@ -74,6 +91,9 @@ final class RunningServer: Sendable {
 
     /// Asks it to stop. It goes on with what is under way.
     func askToStop() { program.terminate() }
+
+    /// Ends it, as a failing machine would.
+    func kill() { program.kill() }
 
     /// Asks it to stop, and waits until it has.
     func stop() throws -> BuiltProgram.Outcome {

@@ -19,7 +19,17 @@ public final class RunningProgram: @unchecked Sendable {
         process.standardError = try FileHandle(forWritingTo: error)
         let ended = ended
         process.terminationHandler = { _ in ended.signal() }
-        try process.run()
+        try Self.withoutBlockedSignals { try process.run() }
+    }
+
+    /// Runs `body` with no signal blocked. The threads of tests block them, and a program that is started there would too.
+    private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+        var none = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try body()
     }
 
     deinit {

@@ -43,8 +43,8 @@ public final class RPCConnection: CallInvoker {
 
     /// Connects, and waits until the server has answered.
     ///
-    /// Throws SERVER_UNAVAILABLE where nobody answers in time or the server is not the one that TLS asks for, ANSWER_INVALID
-    /// where it is no DiskDelta server, INVALID_PARAMETER where the settings or the files of TLS cannot be used, and
+    /// Throws SERVER_UNAVAILABLE where nobody answers in time, UNAUTHENTICATED where TLS finds that one side is not who it
+    /// should be, ANSWER_INVALID where it is no DiskDelta server, INVALID_PARAMETER where the settings or the files of TLS cannot be used, and
     /// CANCELLED, at once, where the task is cancelled.
     /// - Parameters:
     ///   - settings: What the server is told. It bounds the memory that answers take while they are not read.

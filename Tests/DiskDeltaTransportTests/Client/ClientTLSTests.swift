@@ -59,11 +59,15 @@ struct ClientTLSTests {
         return try RPCChannel(to: endpoint, configuration: configuration, logger: .quiet)
     }
 
-    /// What a call says that must fail for want of a server that can be trusted.
-    private func failure(_ endpoint: Endpoint, _ options: TLSOptions?) async throws -> String {
+    /// What a call says that must fail for this reason.
+    private func failure(
+        _ endpoint: Endpoint,
+        _ options: TLSOptions?,
+        _ reason: Reason = .serverUnavailable
+    ) async throws -> String {
         let channel = try channel(endpoint, options)
         let error = await error { _ = try await channel.run("send 1 1") }
-        #expect(error?.reason == .serverUnavailable, "\(error?.description ?? "no error")")
+        #expect(error?.reason == reason, "\(error?.description ?? "no error")")
         await channel.close()
         return error?.message ?? ""
     }
@@ -105,27 +109,27 @@ struct ClientTLSTests {
 
     @Test func serversThatAreNotTrusted() async throws {
         try await withServer(certificates.strangeServer) { test in
-            let message = try await failure(test.endpoint, options())
+            let message = try await failure(test.endpoint, options(), .unauthenticated)
             #expect(message.contains("is not from an authority in \(certificates.authority.certificate)"), "\(message)")
             #expect(message.contains(test.endpoint.description), "\(message)")
             #expect(test.counts.opened == 0)
         }
         try await withServer(certificates.server) { test in
-            let message = try await failure(test.endpoint, TLSOptions())
+            let message = try await failure(test.endpoint, TLSOptions(), .unauthenticated)
             #expect(message.contains("is not from an authority that this system trusts"), "\(message)")
         }
         try await withServer(certificates.expiredServer) { test in
-            let message = try await failure(test.endpoint, options())
+            let message = try await failure(test.endpoint, options(), .unauthenticated)
             #expect(message.contains("has expired on 20"), "\(message)")
         }
         try await withServer(certificates.misnamedServer) { test in
             for endpoint in [test.endpoint, named("localhost", test.endpoint)] {
-                let message = try await failure(endpoint, options())
+                let message = try await failure(endpoint, options(), .unauthenticated)
                 #expect(message.contains("it does not name '"), "\(message)")
             }
         }
         try await withServer(certificates.server) { test in
-            let message = try await failure(test.endpoint, options(serverName: "other.example.com"))
+            let message = try await failure(test.endpoint, options(serverName: "other.example.com"), .unauthenticated)
             #expect(message.contains("it does not name 'other.example.com'"), "\(message)")
             #expect(test.counts.opened == 0)
         }
@@ -161,10 +165,10 @@ struct ClientTLSTests {
 
     @Test func clientsThatAreNotTrusted() async throws {
         try await withServer(certificates.server, asksForCertificate: true) { test in
-            let none = try await failure(test.endpoint, options())
+            let none = try await failure(test.endpoint, options(), .unauthenticated)
             #expect(none.contains("asks for a certificate of the client, and none is configured"), "\(none)")
             for stranger in [certificates.strangeClient, certificates.expiredClient] {
-                let message = try await failure(test.endpoint, options(identity: stranger))
+                let message = try await failure(test.endpoint, options(identity: stranger), .unauthenticated)
                 #expect(message.contains("does not accept the certificate in \(stranger.certificate)"), "\(message)")
             }
             #expect(test.counts.opened == 0)

@@ -9,7 +9,7 @@ internal import DiskDeltaTransport
 ///   - timeout: How long the first connection may take; nil means `options.connectTimeout`, and five more seconds for each
 ///     handshake.
 /// - Throws: INVALID_PARAMETER where the address is none or a file of TLS cannot be used, SERVER_UNAVAILABLE where nobody
-///   answers or the server is not the one that TLS asks for, DEADLINE where `timeout` passes, CANCELLED where the task is
+///   answers, UNAUTHENTICATED where the server is not the one that TLS asks for or does not let this client in, DEADLINE where `timeout` passes, CANCELLED where the task is
 ///   cancelled; and what `body` throws.
 public func withDiskDeltaClient<Result>(
     to address: String,

@@ -2,8 +2,8 @@ internal import DiskDeltaProtocol
 internal import Foundation
 internal import NIOSSL
 
-/// What went wrong with TLS, in sentences that a person can act on. All of it is SERVER_UNAVAILABLE: there is no server at
-/// the other end that this client may talk to.
+/// What went wrong with TLS, in sentences that a person can act on: UNAUTHENTICATED where one side is not who it should be,
+/// or does not let the other in; SERVER_UNAVAILABLE where there was nobody to talk TLS with.
 struct TLSFailureText: Sendable {
     let server: Endpoint
     /// The name or address that the certificate must have.
@@ -21,7 +21,7 @@ struct TLSFailureText: Sendable {
     var closed: CallError { unavailable("\(server) closed the connection during the TLS handshake") }
 
     var otherName: CallError {
-        unavailable("the certificate of \(server) is for another host: it does not name '\(expectedName)'")
+        unproved("the certificate of \(server) is for another host: it does not name '\(expectedName)'")
     }
 
     /// Whether a verified certificate has the name that was asked for instead of the host's. The library is content with a
@@ -49,7 +49,7 @@ struct TLSFailureText: Sendable {
         }
         let details = Self.details(of: error)
         func says(_ words: String...) -> Bool { words.contains { details.contains($0) } }
-        if says("CERTIFICATE_VERIFY_FAILED") { return unavailable(unverified(certificate)) }
+        if says("CERTIFICATE_VERIFY_FAILED") { return unproved(unverified(certificate)) }
         if says("WRONG_VERSION_NUMBER", "HTTP_REQUEST") {
             return unavailable("\(server) answers without TLS")
         }
@@ -58,7 +58,7 @@ struct TLSFailureText: Sendable {
         }
         if says("NO_APPLICATION_PROTOCOL") { return otherProtocol }
         if says("CERTIFICATE_REQUIRED") {
-            return unavailable("\(server) asks for a certificate of the client, and none is configured")
+            return unproved("\(server) asks for a certificate of the client, and none is configured")
         }
         if let identity = options.identity,
             says(
@@ -70,7 +70,7 @@ struct TLSFailureText: Sendable {
             )
         {
             let why = says("EXPIRED") ? ": it has expired" : says("REVOKED") ? ": it is revoked" : ""
-            return unavailable("\(server) does not accept the certificate in \(identity.certificateFile)\(why)")
+            return unproved("\(server) does not accept the certificate in \(identity.certificateFile)\(why)")
         }
         if duringHandshake {
             let isCut = says("EOF during handshake") || error as? NIOSSLError == .uncleanShutdown
@@ -105,6 +105,11 @@ struct TLSFailureText: Sendable {
 
     private static func details(of error: any Error) -> String {
         "\(error)"
+    }
+
+    /// One of the two sides is not who the other lets in: trying again would not help.
+    private func unproved(_ message: String) -> CallError {
+        CallError(.unauthenticated, message)
     }
 
     private func unavailable(_ message: String) -> CallError {
