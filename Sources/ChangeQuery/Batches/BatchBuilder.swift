@@ -12,8 +12,8 @@ struct BatchBuilder {
     private var columns = RangeColumns()
     /// How many ranges the columns have.
     private var count = 0
-    /// The columns of the batch before, to be used again once nobody else holds them.
-    private var spare = RangeColumns()
+    /// The columns of the batch before, to be used again once nobody else holds them; nil before there was one.
+    private var spare: RangeColumns?
     private var zero: [UInt8] = []
     private var hasZero = false
     /// What the columns take as packed varints.
@@ -130,8 +130,10 @@ struct BatchBuilder {
     }
 
     private mutating func renewColumns() {
-        swap(&columns, &spare)
-        if !isKnownUniquelyReferenced(&columns) { columns = RangeColumns() }
+        let isFree = isKnownUniquelyReferenced(&spare)
+        let next = isFree ? spare : nil
+        spare = columns
+        columns = next ?? RangeColumns()
     }
 
     /// The same ranges as a bit for each of `units` units.

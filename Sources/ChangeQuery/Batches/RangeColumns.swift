@@ -1,6 +1,10 @@
+internal import Glibc
+
 /// The gaps and lengths of a batch's ranges, each in its own column, in units.
 ///
-/// The columns lie in memory of their own that does not move, so that they can be packed into a message without a copy.
+/// The columns lie in memory of their own that does not move, so that they can be packed into a message without a copy. It is
+/// the system's and goes back to it at once, and only what is written to takes any: a heap would keep, after a thousand
+/// answers at a time, all that they touched.
 /// Only `BatchBuilder` writes them, and only while nobody else holds the object.
 public final class RangeColumns: @unchecked Sendable {
     /// The most ranges that one batch has.
@@ -11,12 +15,17 @@ public final class RangeColumns: @unchecked Sendable {
     public private(set) var count = 0
 
     init() {
-        storage = .allocate(capacity: 2 * Self.capacity)
+        let protection = PROT_READ | PROT_WRITE
+        let memory = mmap(nil, Self.byteCount, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let memory, memory != MAP_FAILED else { fatalError("There is no memory for the columns of an answer") }
+        storage = memory.bindMemory(to: UInt64.self, capacity: 2 * Self.capacity)
     }
 
     deinit {
-        storage.deallocate()
+        munmap(storage, Self.byteCount)
     }
+
+    private static let byteCount = 2 * capacity * MemoryLayout<UInt64>.stride
 
     /// For each range, the units between the end of the range before it (or the start of the batch) and its start. Valid
     /// as long as the object lives.
