@@ -275,7 +275,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
     }
 
     private func endEverything(_ error: CallError) {
-        openness.end(isOrderly: false)
+        openness.end(isOrderly: false, because: error)
         handshakeTimer?.cancel()
         alarm?.cancel()
         ready.fail(error)

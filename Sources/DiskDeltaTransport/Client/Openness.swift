@@ -1,3 +1,4 @@
+internal import DiskDeltaProtocol
 internal import Synchronization
 
 /// Whether a connection takes calls. It ends once.
@@ -11,9 +12,11 @@ final class Openness: Sendable {
 
     /// It takes no calls from now on, unless it took none before.
     ///
-    /// - Parameter isOrderly: whether a side said that it leaves, and nothing broke.
-    func end(isOrderly: Bool) {
-        let end = ConnectionEnd(time: .now, isOrderly: isOrderly)
+    /// - Parameters:
+    ///   - isOrderly: whether a side said that it leaves, and nothing broke.
+    ///   - error: why, where something broke.
+    func end(isOrderly: Bool, because error: CallError? = nil) {
+        let end = ConnectionEnd(time: .now, isOrderly: isOrderly, error: error)
         state.withLock { $0 = $0 ?? end }
     }
 }
@@ -23,4 +26,6 @@ struct ConnectionEnd: Hashable, Sendable {
     let time: ContinuousClock.Instant
     /// Whether one of the sides said that it leaves, and broke nothing.
     let isOrderly: Bool
+    /// What broke; nil where a side said that it leaves.
+    let error: CallError?
 }

@@ -74,7 +74,7 @@ public final class RPCConnection: CallInvoker {
     static func connect(
         to endpoint: Endpoint,
         settings: ClientSettings,
-        times: ClientTimes = ClientTimes(),
+        times: ClientTimes,
         connectTimeout: Duration,
         protection: ClientTLS?,
         logger: Logger
@@ -135,9 +135,10 @@ public final class RPCConnection: CallInvoker {
         } catch {
             if Task.isCancelled { throw CallError(.cancelled, "connecting to \(endpoint) was cancelled") }
             switch error {
-            // The handler left the channel when that closed.
+            // The handler left the channel when that closed, and may have said why.
             case is ChannelPipelineError:
-                throw CallError(.serverUnavailable, "\(endpoint) closed the connection at once")
+                throw openness.end?.error
+                    ?? CallError(.serverUnavailable, "\(endpoint) closed the connection at once")
             case let error as CallError: throw error
             default: throw CallError(.serverUnavailable, "cannot connect to \(endpoint): \(FailureText.of(error))")
             }

@@ -45,14 +45,14 @@ struct ChannelStateTests {
         #expect(channel.phase == .pausing(until: at(120_000), error: refused))
         #expect(channel.callArrives(waitsForReady: true, at: start) == .wait(attempt: at(120_000)))
         #expect(channel.attemptBegins() && channel.attemptSucceeded())
-        channel.connectionEnded(ConnectionEnd(time: at(120_100), isOrderly: false), variation: 0)
+        channel.connectionEnded(ConnectionEnd(time: at(120_100), isOrderly: false, error: nil), variation: 0)
         #expect(channel.phase == .pausing(until: at(120_200), error: nil))
     }
 
     @Test func afterAConnectionBrokeEveryCallWaitsAMoment() {
         _ = channel.callArrives(waitsForReady: false, at: start)
         #expect(channel.attemptBegins() && channel.attemptSucceeded())
-        channel.connectionEnded(ConnectionEnd(time: at(50), isOrderly: false), variation: -1)
+        channel.connectionEnded(ConnectionEnd(time: at(50), isOrderly: false, error: nil), variation: -1)
         #expect(channel.callArrives(waitsForReady: false, at: at(60)) == .wait(attempt: at(130)))
         #expect(channel.callArrives(waitsForReady: false, at: at(60)) == .wait(attempt: nil))
         // Long after, nothing is left to wait for.
@@ -63,7 +63,7 @@ struct ChannelStateTests {
     @Test func afterAServerLeftInPeaceThereIsNoPause() {
         _ = channel.callArrives(waitsForReady: false, at: start)
         #expect(channel.attemptBegins() && channel.attemptSucceeded())
-        channel.connectionEnded(ConnectionEnd(time: at(50), isOrderly: true), variation: 0)
+        channel.connectionEnded(ConnectionEnd(time: at(50), isOrderly: true, error: nil), variation: 0)
         #expect(channel.phase == .idle)
         #expect(channel.callArrives(waitsForReady: false, at: at(50)) == .wait(attempt: at(50)))
     }
@@ -84,7 +84,7 @@ struct ChannelStateTests {
         #expect(!channel.attemptSucceeded())
         #expect(channel.attemptFailed(refused, at: start, variation: 0) == nil)
         #expect(!channel.attemptBegins())
-        channel.connectionEnded(ConnectionEnd(time: start, isOrderly: true), variation: 0)
+        channel.connectionEnded(ConnectionEnd(time: start, isOrderly: true, error: nil), variation: 0)
         guard case .fail(let error) = channel.callArrives(waitsForReady: true, at: start) else {
             Issue.record("a call goes on")
             return

@@ -15,6 +15,9 @@ public struct ClientOptions: Sendable {
     /// How long an attempt to connect may take, the look-up of the name included.
     public var connectTimeout = Duration.seconds(10)
 
+    /// How long the server is waited for: its handshakes, and its silence while calls are under way.
+    public var times = ClientTimes()
+
     /// How long to wait before connecting again after a failure.
     public var reconnecting = BackoffPolicy.connecting
 

@@ -47,6 +47,7 @@ extension DiskDeltaClient {
         var configuration = ChannelConfiguration()
         configuration.settings = options.settings
         configuration.connectTimeout = options.connectTimeout
+        configuration.times = options.times
         configuration.tls = options.tls
         configuration.reconnecting = options.reconnecting
         let channel = try RPCChannel(to: endpoint, configuration: configuration, logger: options.logger)

@@ -8,6 +8,9 @@ public struct ChannelConfiguration: Sendable {
     /// How long connecting may take, the look-up of the name included.
     public var connectTimeout = Duration.seconds(10)
 
+    /// How long a server is waited for: its handshakes, and its silence while calls are open (P-84).
+    public var times = ClientTimes()
+
     /// How connections are protected; nil means not at all.
     public var tls: TLSOptions?
 

@@ -35,6 +35,7 @@ public final class RPCChannel: CallInvoker {
             try await RPCConnection.connect(
                 to: endpoint,
                 settings: configuration.settings,
+                times: configuration.times,
                 connectTimeout: configuration.connectTimeout,
                 protection: protection,
                 logger: logger
