@@ -28,11 +28,12 @@ struct CutAnswerTests {
         _ request: GetVirtualDiskChangesRequest = LargeAnswers.short,
         _ judge: (_ index: Int, _ error: (any Error)?, _ ranges: [ChangedRange]) -> Void
     ) async throws {
-        let listener = try ScriptedListener(scripts)
         var options = ClientOptions()
         // What a client makes of one connection; `ResumedAnswerTests` is about the next.
         options.ranges.resuming = .off
         for index in scripts.indices {
+            // Each has a listener of its own: a call that was not begun may be made again, and must find the same.
+            let listener = try ScriptedListener([scripts[index]])
             var ranges: [ChangedRange] = []
             do {
                 ranges = try await withDiskDeltaClient(to: listener.address, options: options) { client in
@@ -64,8 +65,10 @@ struct CutAnswerTests {
                 results.set(
                     index,
                     Result {
-                        let listener = try ScriptedListener(shares[index])
-                        return try shares[index].map { _ in try program.run(arguments(listener.address), in: folder) }
+                        try shares[index].map { script in
+                            let listener = try ScriptedListener([script])
+                            return try program.run(arguments(listener.address), in: folder)
+                        }
                     }
                 )
             }
