@@ -123,7 +123,7 @@ struct SecurityDocumentTests {
         #expect(check.status == 0, "\(check)")
         #expect(check.output.contains(#""identity":"spiffe://example.com/backup""#), "\(check.output)")
         let anonymous = try run(client.replacing(" --certificate client.pem --key client.key", with: ""))
-        #expect(anonymous.status == 7, "\(anonymous)")
+        #expect(anonymous.status == 4, "\(anonymous)")
         server.terminate()
         #expect(server.wait(seconds: 20))
         let log = try server.outcome().error
