@@ -13,8 +13,6 @@ struct CallTask: Sendable {
         var call: ServerCall?
         var isEarly = false
         do throws(CallError) {
-            // Whoever opens and cancels at once has not made the service open a disk.
-            guard !Task.isCancelled else { throw CallError(.cancelled, "the call was cancelled") }
             let opened = try await accepted.open(context)
             call = opened
             let details = try await carry(opened, &isEarly)
