@@ -6,7 +6,7 @@ public struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
     public struct Code: Hashable, Sendable {
         enum Value: Hashable, Sendable {
             case invalidParameter, offsetOutOfRange, baselineMalformed, baselineUnknown, baselineAmbiguous, epochChanged
-            case trackingDisabled, baselineInconsistent
+            case trackingDisabled, baselineInconsistent, resourceLimit
             case image(ImageError.Code)
         }
 
@@ -28,6 +28,8 @@ public struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let baselineInconsistent = Code(value: .baselineInconsistent)
         /// The disk is not, or no longer, in the state that the question is about.
         public static let epochChanged = Code(value: .epochChanged)
+        /// This machine has no room for another answer now.
+        public static let resourceLimit = Code(value: .resourceLimit)
 
         /// An image of the chain could not be read; the code says why.
         public static func image(_ code: ImageError.Code) -> Code {

@@ -53,6 +53,7 @@ public final class RangeCursor {
     ///   opened. What was given before stays right for the epoch of the plan.
     public func next(until isDue: () -> Bool = { false }) throws(QueryError) -> RangeBatch? {
         guard !isFinished else { return nil }
+        try ranges.prepare()
         var stripes = 0
         var dryStripes = 0
         while position < end, stripes < limits.stripes, !ranges.batches.isFull {

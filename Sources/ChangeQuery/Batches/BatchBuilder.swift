@@ -9,7 +9,7 @@ struct BatchBuilder {
     /// Everything below was given away in batches.
     private(set) var processedEnd: UInt64
 
-    private var columns = RangeColumns()
+    private var columns = RangeColumns.none
     /// How many ranges the columns have.
     private var count = 0
     /// The columns of the batch before, to be used again once nobody else holds them; nil before there was one.
@@ -31,6 +31,11 @@ struct BatchBuilder {
         unitShift = UInt64(unit.trailingZeroBitCount)
         processedEnd = window.start
         previousEnd = window.start
+    }
+
+    /// Has columns ready. To be called before anything of the next batch is given: an answer that nobody pulls takes none.
+    mutating func prepare() throws(QueryError) {
+        if columns === RangeColumns.none { columns = try RangeColumns(room: RangeColumns.capacity) }
     }
 
     /// Whether the batch has grown to the size of a frame.
@@ -133,7 +138,7 @@ struct BatchBuilder {
         let isFree = isKnownUniquelyReferenced(&spare)
         let next = isFree ? spare : nil
         spare = columns
-        columns = next ?? RangeColumns()
+        columns = next ?? .none
     }
 
     /// The same ranges as a bit for each of `units` units.

@@ -5,27 +5,43 @@ internal import Glibc
 /// The columns lie in memory of their own that does not move, so that they can be packed into a message without a copy. It is
 /// the system's and goes back to it at once, and only what is written to takes any: a heap would keep, after a thousand
 /// answers at a time, all that they touched.
+///
 /// Only `BatchBuilder` writes them, and only while nobody else holds the object.
 public final class RangeColumns: @unchecked Sendable {
     /// The most ranges that one batch has.
     static let capacity = 131_072
 
+    /// Stand where no columns are yet: there is room for nothing.
+    static let none = RangeColumns()
+
     private let storage: UnsafeMutablePointer<UInt64>
+    /// How many ranges there is room for.
+    private let room: Int
     /// How many ranges there are; set when all of them are written.
     public private(set) var count = 0
 
-    init() {
+    /// Throws `resourceLimit` where the system has no memory for them.
+    init(room: Int) throws(QueryError) {
         let protection = PROT_READ | PROT_WRITE
-        let memory = mmap(nil, Self.byteCount, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let memory, memory != MAP_FAILED else { fatalError("There is no memory for the columns of an answer") }
-        storage = memory.bindMemory(to: UInt64.self, capacity: 2 * Self.capacity)
+        let memory = mmap(nil, Self.byteCount(room), protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let memory, memory != MAP_FAILED else {
+            throw QueryError(.resourceLimit, "There is no memory for the ranges of another answer")
+        }
+        storage = memory.bindMemory(to: UInt64.self, capacity: 2 * room)
+        self.room = room
+    }
+
+    private init() {
+        storage = .allocate(capacity: 1)
+        room = 0
     }
 
     deinit {
-        munmap(storage, Self.byteCount)
+        // Those without room live as long as the process.
+        munmap(storage, Self.byteCount(room))
     }
 
-    private static let byteCount = 2 * capacity * MemoryLayout<UInt64>.stride
+    private static func byteCount(_ room: Int) -> Int { 2 * room * MemoryLayout<UInt64>.stride }
 
     /// For each range, the units between the end of the range before it (or the start of the batch) and its start. Valid
     /// as long as the object lives.
@@ -35,7 +51,7 @@ public final class RangeColumns: @unchecked Sendable {
 
     /// For each range its length. Valid as long as the object lives.
     public var lengths: UnsafeBufferPointer<UInt64> {
-        UnsafeBufferPointer(start: storage + Self.capacity, count: count)
+        UnsafeBufferPointer(start: storage + room, count: count)
     }
 
     /// Writes the range at `index`. There is room: the builder closes a batch long before the columns are full.
@@ -43,9 +59,9 @@ public final class RangeColumns: @unchecked Sendable {
     /// It touches nothing of the object that changes, so that a call costs no check for overlapping accesses.
     @inline(__always)
     func write(gap: UInt64, length: UInt64, at index: Int) {
-        precondition(index >= 0 && index < Self.capacity)
+        precondition(index >= 0 && index < room)
         (storage + index).initialize(to: gap)
-        (storage + Self.capacity + index).initialize(to: length)
+        (storage + room + index).initialize(to: length)
     }
 
     /// Says how many ranges were written.

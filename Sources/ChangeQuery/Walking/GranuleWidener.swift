@@ -18,6 +18,11 @@ struct GranuleWidener {
         batches = BatchBuilder(window: plan.window, unit: plan.unit, limits: limits)
     }
 
+    /// Has room ready for the next batch.
+    mutating func prepare() throws(QueryError) {
+        try batches.prepare()
+    }
+
     /// Takes the next range; ranges come in ascending order and do not overlap.
     @inline(__always)
     mutating func add(from start: UInt64, to end: UInt64, kind: RangeKind) {

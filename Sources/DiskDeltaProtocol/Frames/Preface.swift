@@ -8,6 +8,9 @@ public struct Preface: Hashable, Sendable {
     /// The version that this module speaks.
     public static let current = Preface(major: 1, minor: 0, features: 0)
 
+    /// What both sides agree upon by ALPN where the connection is TLS (P-1).
+    public static let applicationProtocol = "diskdelta/1"
+
     private static let magic: UInt64 = 0x8944_4450_0D0A_1A0A
 
     public var major: UInt16

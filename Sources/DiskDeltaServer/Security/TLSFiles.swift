@@ -1,3 +1,4 @@
+internal import DiskDeltaProtocol
 internal import DiskDeltaTransport
 internal import Foundation
 internal import NIOCore
@@ -33,7 +34,7 @@ struct TLSFiles: Sendable {
             privateKey: .privateKey(key)
         )
         configuration.minimumTLSVersion = .tlsv13
-        configuration.applicationProtocols = [ServerTLS.applicationProtocol]
+        configuration.applicationProtocols = [Preface.applicationProtocol]
         configuration.certificateVerification = .none
         // A client that does not answer to the end of TLS is not waited for long.
         configuration.shutdownTimeout = .seconds(1)

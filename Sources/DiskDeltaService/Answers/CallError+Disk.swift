@@ -26,6 +26,7 @@ extension CallError {
         case .trackingDisabled: .trackingDisabled
         case .baselineInconsistent: .baselineInconsistent
         case .epochChanged: .epochChanged
+        case .resourceLimit: .resourceLimit
         default: .internal
         }
     }

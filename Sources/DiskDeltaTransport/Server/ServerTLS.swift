@@ -6,7 +6,7 @@ public import NIOSSL
 public struct ServerTLS: Sendable {
     /// What one connection is protected by.
     public struct Protection: Sendable {
-        /// Certificate, key, trust and versions. It must offer ``ServerTLS/applicationProtocol`` and no other protocol.
+        /// Certificate, key, trust and versions. It must offer `diskdelta/1` by ALPN and no other protocol.
         public var context: NIOSSLContext
         /// Tells states of trust apart: see ``PeerCertificate/trust``.
         public var trust: UInt64
@@ -16,9 +16,6 @@ public struct ServerTLS: Sendable {
             self.trust = trust
         }
     }
-
-    /// What both sides must agree upon by ALPN (P-1).
-    public static let applicationProtocol = "diskdelta/1"
 
     let current: @Sendable () -> Protection
 

@@ -61,8 +61,8 @@ final class TLSGate: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func open(_ context: ChannelHandlerContext, _ agreed: String?) {
-        guard agreed == ServerTLS.applicationProtocol else {
-            fail("the client did not agree to \(ServerTLS.applicationProtocol) by ALPN (P-81)")
+        guard agreed == Preface.applicationProtocol else {
+            fail("the client did not agree to \(Preface.applicationProtocol) by ALPN (P-81)")
             context.close(promise: nil)
             return
         }

@@ -44,6 +44,7 @@ struct BatchBuilderTests {
             }
             let window = try window(0, UInt64(units) * 512)
             var builder = BatchBuilder(window: window, unit: 512, limits: BatchLimits())
+            try builder.prepare()
             for range in ranges { builder.add(from: range.start, to: range.end, kind: .data) }
             let batch = builder.takeLast()
             var reader = BatchReader(window: window, unit: 512)
@@ -59,6 +60,7 @@ struct BatchBuilderTests {
         for (units, isBitmap) in [(24, true), (25, false), (32, false), (33, false)] as [(UInt64, Bool)] {
             let window = try window(0, units * 512)
             var builder = BatchBuilder(window: window, unit: 512, limits: BatchLimits())
+            try builder.prepare()
             builder.add(from: 512, to: 1024, kind: .data)
             builder.add(from: 2048, to: 2560, kind: .data)
             guard case .bitmap(let bits) = builder.takeLast().form else {
@@ -73,6 +75,7 @@ struct BatchBuilderTests {
     @Test func zeroesNeverTravelAsBits() throws {
         let window = try window(0, 64 * 512)
         var builder = BatchBuilder(window: window, unit: 512, limits: BatchLimits())
+        try builder.prepare()
         for index in UInt64(0)..<32 {
             builder.add(from: index * 1024, to: index * 1024 + 512, kind: index == 9 ? .zero : .data)
         }
@@ -86,6 +89,7 @@ struct BatchBuilderTests {
 
     @Test func aBatchWithoutRangesIsEmptyRuns() throws {
         var builder = BatchBuilder(window: try window(512, 4096), unit: 512, limits: BatchLimits())
+        try builder.prepare()
         let batch = builder.takeLast()
         #expect(batch.processedEnd == 4096)
         guard case .runs(let columns, let zero) = batch.form else {
@@ -100,6 +104,7 @@ struct BatchBuilderTests {
     @Test func aRangeThatMayStillGrowWaitsForTheNextBatch() throws {
         let window = try window(0, 65536)
         var builder = BatchBuilder(window: window, unit: 512, limits: BatchLimits())
+        try builder.prepare()
         var reader = BatchReader(window: window, unit: 512)
         builder.add(from: 512, to: 1024, kind: .data)
         builder.add(from: 4096, to: 8192, kind: .data)
@@ -107,16 +112,19 @@ struct BatchBuilderTests {
         #expect(first.processedEnd == 4096)
         reader.read(first)
         #expect(reader.ranges == [PlainRange(start: 512, end: 1024, kind: .data)])
+        try builder.prepare()
         builder.add(from: 8192, to: 12288, kind: .data)
         let second = builder.take(upTo: 12288)
         #expect(second.processedEnd == 4096)
         reader.read(second)
         #expect(reader.ranges.count == 1)
+        try builder.prepare()
         builder.add(from: 12288, to: 16384, kind: .zero)
         let third = builder.take(upTo: 16384)
         #expect(third.processedEnd == 12288)
         reader.read(third)
         #expect(reader.ranges.last == PlainRange(start: 4096, end: 12288, kind: .data))
+        try builder.prepare()
         reader.read(builder.takeLast())
         #expect(reader.ranges.last == PlainRange(start: 12288, end: 16384, kind: .zero))
         #expect(reader.problems == [])
@@ -126,11 +134,13 @@ struct BatchBuilderTests {
     @Test func aRangeThatCanGrowNoMoreIsGivenAway() throws {
         let window = try window(0, 65536)
         var builder = BatchBuilder(window: window, unit: 512, limits: BatchLimits())
+        try builder.prepare()
         var reader = BatchReader(window: window, unit: 512)
         builder.add(from: 512, to: 1024, kind: .data)
         reader.read(builder.take(upTo: 1536))
         #expect(reader.position == 1536)
         #expect(reader.ranges == [PlainRange(start: 512, end: 1024, kind: .data)])
+        try builder.prepare()
         builder.add(from: 1536, to: 2048, kind: .data)
         reader.read(builder.takeLast())
         #expect(reader.ranges.last == PlainRange(start: 1536, end: 2048, kind: .data))
@@ -141,10 +151,13 @@ struct BatchBuilderTests {
         let size: UInt64 = 64 << 40
         let window = try window(0, size)
         var builder = BatchBuilder(window: window, unit: 512, limits: BatchLimits())
+        try builder.prepare()
         for position in stride(from: UInt64(0), to: size, by: 1 << 36) {
+            try builder.prepare()
             builder.add(from: position, to: position + (1 << 36), kind: .data)
             #expect(builder.take(upTo: position + (1 << 36)).processedEnd == 0)
         }
+        try builder.prepare()
         let batch = builder.takeLast()
         #expect(batch.processedEnd == size)
         guard case .runs(let columns, _) = batch.form else {
@@ -161,6 +174,7 @@ struct BatchBuilderTests {
     @Test func theWindowClips() throws {
         let window = try window(4096, 8192)
         var builder = BatchBuilder(window: window, unit: 512, limits: BatchLimits())
+        try builder.prepare()
         var reader = BatchReader(window: window, unit: 512)
         builder.add(from: 0, to: 512, kind: .data)
         builder.add(from: 3584, to: 4096, kind: .data)
@@ -181,6 +195,7 @@ struct BatchBuilderTests {
 
     @Test func aRangeAcrossTheWholeWindow() throws {
         var builder = BatchBuilder(window: try window(4096, 8192), unit: 4096, limits: BatchLimits())
+        try builder.prepare()
         builder.add(from: 0, to: 1 << 40, kind: .zero)
         guard case .runs(let columns, let zero) = builder.takeLast().form else {
             Issue.record("a zero as bits")
@@ -195,6 +210,7 @@ struct BatchBuilderTests {
         let size: UInt64 = 40 * 4096 + 512
         let window = try window(0, size, size: size)
         var builder = BatchBuilder(window: window, unit: 4096, limits: BatchLimits())
+        try builder.prepare()
         var reader = BatchReader(window: window, unit: 4096)
         if isDense {
             for index in UInt64(0)..<20 { builder.add(from: index * 8192, to: index * 8192 + 4096, kind: .data) }
@@ -211,8 +227,10 @@ struct BatchBuilderTests {
 
     @Test func columnsAreUsedAgainOnceNobodyHoldsThem() throws {
         var builder = BatchBuilder(window: try window(0, 1 << 40), unit: 512, limits: BatchLimits())
+        try builder.prepare()
         var used: Set<ObjectIdentifier> = []
         for index in UInt64(0)..<1000 {
+            try builder.prepare()
             builder.add(from: index << 20, to: index << 20 + 512, kind: .data)
             if case .runs(let columns, _) = builder.take(upTo: (index + 1) << 20).form {
                 used.insert(ObjectIdentifier(columns))
@@ -223,8 +241,10 @@ struct BatchBuilderTests {
 
     @Test func aBatchThatIsHeldDoesNotChange() throws {
         var builder = BatchBuilder(window: try window(0, 1 << 40), unit: 512, limits: BatchLimits())
+        try builder.prepare()
         var held: [RangeBatch] = []
         for index in UInt64(0)..<50 {
+            try builder.prepare()
             builder.add(from: index << 20 + index << 9, to: index << 20 + index << 9 + 512, kind: .data)
             held.append(builder.take(upTo: (index + 1) << 20))
         }

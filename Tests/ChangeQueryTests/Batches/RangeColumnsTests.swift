@@ -16,11 +16,11 @@ struct RangeColumnsTests {
     @Test("What many answers at a time touched goes back to the system, whatever else was allocated meanwhile")
     func memoryGoesBack() throws {
         // A heap learns from the first piece of this size that is freed to keep the next ones.
-        touch(RangeColumns())
+        touch(try full())
         var columns: [RangeColumns] = []
         var others: [[UInt8]] = []
         for _ in 0..<64 {
-            columns.append(touch(RangeColumns()))
+            columns.append(touch(try full()))
             others.append([UInt8](repeating: 1, count: 100_000))
         }
         let before = try residentBytes()
@@ -29,6 +29,14 @@ struct RangeColumnsTests {
         #expect(before - after > 64 << 20, "of 128 MiB only \(before - after) bytes went back")
         #expect(others.count == 64)
     }
+
+    @Test func memoryThatIsNotThereIsAnError() {
+        // Half of what can be addressed at all.
+        let error = #expect(throws: QueryError.self) { _ = try RangeColumns(room: 1 << 50) }
+        #expect(error?.code == .resourceLimit)
+    }
+
+    private func full() throws -> RangeColumns { try RangeColumns(room: RangeColumns.capacity) }
 
     @discardableResult
     private func touch(_ columns: RangeColumns) -> RangeColumns {

@@ -24,7 +24,7 @@ struct ServerTLSTests {
             privateKey: .privateKey(try NIOSSLPrivateKey(file: certificates.server.key, format: .pem))
         )
         tls.minimumTLSVersion = .tlsv13
-        tls.applicationProtocols = [ServerTLS.applicationProtocol]
+        tls.applicationProtocols = [Preface.applicationProtocol]
         tls.certificateVerification = verification
         tls.trustRoots = .file(certificates.authority.certificate)
         let context = try NIOSSLContext(configuration: tls)

@@ -5,9 +5,6 @@ internal import NIOSSL
 
 /// The TLS of a client's connections to one server, with all files read and all options judged.
 struct ClientTLS: Sendable {
-    /// The protocol that both sides must agree upon (P-81).
-    static let applicationProtocol = "diskdelta/1"
-
     private let context: NIOSSLContext
     /// The name that the certificate is verified against; nil means the address.
     private let serverName: String?
@@ -21,7 +18,7 @@ struct ClientTLS: Sendable {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv13
         configuration.certificateVerification = .fullVerification
-        configuration.applicationProtocols = [Self.applicationProtocol]
+        configuration.applicationProtocols = [Preface.applicationProtocol]
         if case .file(let path) = options.authorities {
             configuration.trustRoots = .certificates(try Self.certificates(in: path))
         }

@@ -38,7 +38,7 @@ final class ClientTLSGate: ChannelInboundHandler {
             return
         }
         timer?.cancel()
-        guard agreed == ClientTLS.applicationProtocol else {
+        guard agreed == Preface.applicationProtocol else {
             fail(context, words.otherProtocol)
             return
         }

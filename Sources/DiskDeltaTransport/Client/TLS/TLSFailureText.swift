@@ -14,7 +14,7 @@ struct TLSFailureText: Sendable {
 
     var otherProtocol: CallError {
         unavailable(
-            "\(server) speaks TLS and not DiskDelta: the protocol \(ClientTLS.applicationProtocol) was not agreed upon"
+            "\(server) speaks TLS and not DiskDelta: the protocol \(Preface.applicationProtocol) was not agreed upon"
         )
     }
 
