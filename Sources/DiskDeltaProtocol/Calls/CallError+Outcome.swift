@@ -49,6 +49,7 @@ extension CallError {
             detailCode: details.detailCode,
             resumeOffset: details.resumeOffset == 0 ? nil : details.resumeOffset
         )
+        retryDelay = details.retryDelay
     }
 }
 
@@ -100,7 +101,8 @@ extension StatusDetails {
             reason: error.reason,
             returnValue: error.reason.returnValue,
             detailCode: error.detailCode,
-            resumeOffset: error.resumeOffset ?? 0
+            resumeOffset: error.resumeOffset ?? 0,
+            retryDelay: error.retryDelay
         )
     }
 }

@@ -16,6 +16,10 @@ public struct CallError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The first byte of the disk that was not answered for; nil where the call is not about ranges.
     public var resumeOffset: UInt64?
 
+    /// Where the server refused the call because there are too many: the time in milliseconds after which it is worth making it
+    /// again (P-99); 0 where it did not say.
+    public var retryDelay: UInt32 = 0
+
     /// Whether the server provably did not begin the call, so that it can be made again without harm, whatever its method
     /// (P-93): it was never sent, the server left before it took it up, or the server refused to (RESOURCE_LIMIT). False where
     /// that is not known. Nobody but the carrier of a call says so; it does not travel.

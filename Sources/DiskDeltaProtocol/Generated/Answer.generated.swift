@@ -210,6 +210,11 @@ public struct AnswerHeader: Message {
 
     public var windowLength: UInt64 = 0
 
+    /// Where the changes could not be told and the request took something else for them: why. REASON_NONE and empty otherwise.
+    public var basisReason: Reason = Reason(rawValue: 0)
+
+    public var basisMessage: String = ""
+
     public init() {}
 
     public init(
@@ -223,7 +228,9 @@ public struct AnswerHeader: Message {
         basis: AnswerBasis = AnswerBasis(rawValue: 0),
         unit: UInt64 = 0,
         windowOffset: UInt64 = 0,
-        windowLength: UInt64 = 0
+        windowLength: UInt64 = 0,
+        basisReason: Reason = Reason(rawValue: 0),
+        basisMessage: String = ""
     ) {
         self.disk = disk
         self.format = format
@@ -236,6 +243,8 @@ public struct AnswerHeader: Message {
         self.unit = unit
         self.windowOffset = windowOffset
         self.windowLength = windowLength
+        self.basisReason = basisReason
+        self.basisMessage = basisMessage
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -273,6 +282,8 @@ extension AnswerHeader: StructuredMessage {
         unit = structure.pointee.unit
         windowOffset = structure.pointee.window_offset
         windowLength = structure.pointee.window_length
+        basisReason = Reason(rawValue: Int32(truncatingIfNeeded: structure.pointee.basis_reason.rawValue))
+        basisMessage = try arena.string(structure.pointee.basis_message, "diskdelta.v1.AnswerHeader.basis_message")
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -287,6 +298,8 @@ extension AnswerHeader: StructuredMessage {
         structure.pointee.unit = unit
         structure.pointee.window_offset = windowOffset
         structure.pointee.window_length = windowLength
+        structure.pointee.basis_reason = .init(rawValue: .init(truncatingIfNeeded: basisReason.rawValue))
+        structure.pointee.basis_message = try arena.store(basisMessage, "diskdelta.v1.AnswerHeader.basis_message")
     }
 }
 

@@ -3,6 +3,50 @@
 
 internal import CDiskDeltaProto
 
+/// What to answer with where the changes since the baseline can't be told: it is not known, not usable, or no id at all. Any
+/// other failure stays one.
+public struct OnUnavailable: RawRepresentable, Hashable, Sendable, CustomStringConvertible, StructuredEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    /// Nothing: the reason is the answer.
+    public static let fail = Self(rawValue: 0)
+
+    /// The ranges that hold data: a full backup, for a copy that starts from zeroes.
+    public static let allocated = Self(rawValue: 1)
+
+    /// The whole window, as one range of data.
+    public static let whole = Self(rawValue: 2)
+
+    /// Every value that this version knows.
+    public static let all: [Self] = [.fail, .allocated, .whole]
+
+    /// The value with a name as in the schema, without the name of the enum; nil where there is none.
+    public init?(name: String) {
+        switch name {
+        case "FAIL": self = .fail
+        case "ALLOCATED": self = .allocated
+        case "WHOLE": self = .whole
+        default: return nil
+        }
+    }
+
+    /// The name in the schema without the name of the enum; the number where this version has no name for it.
+    public var name: String {
+        switch self {
+        case .fail: "FAIL"
+        case .allocated: "ALLOCATED"
+        case .whole: "WHOLE"
+        default: String(rawValue)
+        }
+    }
+
+    public var description: String { name }
+}
+
 /// Msvm_VirtualHardDiskSettingData.Type.
 public struct VirtualHardDiskType: RawRepresentable, Hashable, Sendable, CustomStringConvertible, StructuredEnum {
     public let rawValue: Int32
@@ -40,6 +84,42 @@ public struct VirtualHardDiskType: RawRepresentable, Hashable, Sendable, CustomS
         case .fixed: "FIXED"
         case .dynamic: "DYNAMIC"
         case .differencing: "DIFFERENCING"
+        default: String(rawValue)
+        }
+    }
+
+    public var description: String { name }
+}
+
+/// Msvm_VirtualHardDiskState.Alignment.
+public struct VirtualHardDiskAlignment: RawRepresentable, Hashable, Sendable, CustomStringConvertible, StructuredEnum {
+    public let rawValue: Int32
+
+    public init(rawValue: Int32) {
+        self.rawValue = rawValue
+    }
+
+    public static let bytes512 = Self(rawValue: 0)
+
+    public static let kib4 = Self(rawValue: 1)
+
+    /// Every value that this version knows.
+    public static let all: [Self] = [.bytes512, .kib4]
+
+    /// The value with a name as in the schema, without the name of the enum; nil where there is none.
+    public init?(name: String) {
+        switch name {
+        case "BYTES_512": self = .bytes512
+        case "KIB_4": self = .kib4
+        default: return nil
+        }
+    }
+
+    /// The name in the schema without the name of the enum; the number where this version has no name for it.
+    public var name: String {
+        switch self {
+        case .bytes512: "BYTES_512"
+        case .kib4: "KIB_4"
         default: String(rawValue)
         }
     }
@@ -122,6 +202,8 @@ public struct GetVirtualDiskChangesRequest: Message {
     /// Where not empty: the epoch the disk must be in, else the answer is EPOCH_CHANGED.
     public var ifEpoch: String = ""
 
+    public var onUnavailable: OnUnavailable = OnUnavailable(rawValue: 0)
+
     public init() {}
 
     public init(
@@ -131,7 +213,8 @@ public struct GetVirtualDiskChangesRequest: Message {
         byteOffset: UInt64 = 0,
         byteLength: UInt64? = nil,
         granularity: UInt64 = 0,
-        ifEpoch: String = ""
+        ifEpoch: String = "",
+        onUnavailable: OnUnavailable = OnUnavailable(rawValue: 0)
     ) {
         self.path = path
         self.limitID = limitID
@@ -140,6 +223,7 @@ public struct GetVirtualDiskChangesRequest: Message {
         self.byteLength = byteLength
         self.granularity = granularity
         self.ifEpoch = ifEpoch
+        self.onUnavailable = onUnavailable
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -175,6 +259,7 @@ extension GetVirtualDiskChangesRequest: StructuredMessage {
         }
         granularity = structure.pointee.granularity
         ifEpoch = try arena.string(structure.pointee.if_epoch, "diskdelta.v1.GetVirtualDiskChangesRequest.if_epoch")
+        onUnavailable = OnUnavailable(rawValue: Int32(truncatingIfNeeded: structure.pointee.on_unavailable.rawValue))
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -188,12 +273,14 @@ extension GetVirtualDiskChangesRequest: StructuredMessage {
         }
         structure.pointee.granularity = granularity
         structure.pointee.if_epoch = try arena.store(ifEpoch, "diskdelta.v1.GetVirtualDiskChangesRequest.if_epoch")
+        structure.pointee.on_unavailable = .init(rawValue: .init(truncatingIfNeeded: onUnavailable.rawValue))
     }
 }
 
 public struct GetVirtualDiskChangesBatchRequest: Message {
     public static let fullName = "diskdelta.v1.GetVirtualDiskChangesBatchRequest"
 
+    /// The same disk may be there more than once.
     public var disks: [GetVirtualDiskChangesRequest] = []
 
     public init() {}
@@ -237,22 +324,30 @@ extension GetVirtualDiskChangesBatchRequest: StructuredMessage {
     }
 }
 
+/// One message of the answer about one of many disks. For each disk they are those of an answer of its own, followed by an
+/// end, after which nothing more comes of this disk.
 public struct BatchRangeAnswer: Message {
     public static let fullName = "diskdelta.v1.BatchRangeAnswer"
 
-    /// The position of the disk in the request.
+    /// The one of these that is present.
+    public enum Part: Hashable, Sendable {
+        case answer(RangeAnswer)
+        case end(BatchDiskEnd)
+    }
+
+    /// The position of the disk in the request, from 0.
     public var disk: UInt32 = 0
 
-    public var answer: RangeAnswer? = nil
+    public var part: Part? = nil
 
     public init() {}
 
     public init(
         disk: UInt32 = 0,
-        answer: RangeAnswer? = nil
+        part: Part? = nil
     ) {
         self.disk = disk
-        self.answer = answer
+        self.part = part
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -280,12 +375,87 @@ extension BatchRangeAnswer: StructuredMessage {
 
     init(_ structure: UnsafePointer<Structure>, in arena: MessageArena) throws(MessageError) {
         disk = structure.pointee.disk
-        answer = try arena.message(structure.pointee.answer)
+        switch structure.pointee.part_case.rawValue {
+        case 2:
+            part = (try arena.message(structure.pointee.answer)).map { .answer($0) }
+        case 3:
+            part = (try arena.message(structure.pointee.end)).map { .end($0) }
+        default:
+            break
+        }
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
         structure.pointee.disk = disk
-        structure.pointee.answer = try arena.store(answer)
+        switch part {
+        case .answer(let value):
+            structure.pointee.part_case = .init(rawValue: 2)
+            structure.pointee.answer = try arena.store(value)
+        case .end(let value):
+            structure.pointee.part_case = .init(rawValue: 3)
+            structure.pointee.end = try arena.store(value)
+        case nil:
+            break
+        }
+    }
+}
+
+/// How the answer about one of many disks ended: what the END frame would have carried, had it been asked about alone.
+public struct BatchDiskEnd: Message {
+    public static let fullName = "diskdelta.v1.BatchDiskEnd"
+
+    public var status: Status = Status(rawValue: 0)
+
+    /// A sentence; empty where the status is OK.
+    public var message: String = ""
+
+    public var details: StatusDetails? = nil
+
+    public init() {}
+
+    public init(
+        status: Status = Status(rawValue: 0),
+        message: String = "",
+        details: StatusDetails? = nil
+    ) {
+        self.status = status
+        self.message = message
+        self.details = details
+    }
+
+    public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
+        self = try Self.decoded(bytes)
+    }
+
+    public func prepareEncoding() throws(MessageError) -> MessageEncoding {
+        try MessageEncoding(self)
+    }
+}
+
+extension BatchDiskEnd: StructuredMessage {
+    typealias Structure = Diskdelta__V1__BatchDiskEnd
+
+    static func initialize(_ structure: UnsafeMutablePointer<Structure>) {
+        diskdelta__v1__batch_disk_end__init(structure)
+    }
+
+    static func unpack(
+        _ bytes: UnsafeRawBufferPointer,
+        _ allocator: UnsafeMutablePointer<ProtobufCAllocator>
+    ) -> UnsafeMutablePointer<Structure>? {
+        diskdelta__v1__batch_disk_end__unpack(allocator, bytes.count, bytes.baseAddress)
+    }
+
+    init(_ structure: UnsafePointer<Structure>, in arena: MessageArena) throws(MessageError) {
+        status = Status(rawValue: Int32(truncatingIfNeeded: structure.pointee.status.rawValue))
+        message = try arena.string(structure.pointee.message, "diskdelta.v1.BatchDiskEnd.message")
+        details = try arena.message(structure.pointee.details)
+    }
+
+    func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
+        structure.pointee.status = .init(rawValue: .init(truncatingIfNeeded: status.rawValue))
+        structure.pointee.message = try arena.store(message, "diskdelta.v1.BatchDiskEnd.message")
+        structure.pointee.details = try arena.store(details)
     }
 }
 
@@ -364,9 +534,11 @@ extension GetVirtualDiskAllocationRequest: StructuredMessage {
     }
 }
 
+/// The answer is complete where the call's status is OK.
 public struct ChangesSummary: Message {
     public static let fullName = "diskdelta.v1.ChangesSummary"
 
+    /// As of the answer with the ranges. All sums are of ranges widened to its granularity.
     public var header: AnswerHeader? = nil
 
     public var ranges: UInt64 = 0
@@ -490,6 +662,7 @@ extension VirtualHardDiskRequest: StructuredMessage {
 public struct VirtualHardDiskSettingData: Message {
     public static let fullName = "diskdelta.v1.VirtualHardDiskSettingData"
 
+    /// Of the leaf.
     public var type: VirtualHardDiskType = VirtualHardDiskType(rawValue: 0)
 
     public var format: ImageFormat = ImageFormat(rawValue: 0)
@@ -520,6 +693,17 @@ public struct VirtualHardDiskSettingData: Message {
     /// The leaf first, the base last.
     public var chain: [Layer] = []
 
+    /// The identity that the leaf demands of its parent, a GUID in braces; empty where it has no parent, or the format demands
+    /// none.
+    public var parentIdentifier: String = ""
+
+    /// The time of modification of the parent that the leaf remembers, in the form of RFC 3339: VHD only; else empty.
+    public var parentTimestamp: String = ""
+
+    /// What the offsets of the data in the file are multiples of, in bytes: the largest power of two of which that is sure, by
+    /// the rules of the format.
+    public var dataAlignment: UInt64 = 0
+
     public init() {}
 
     public init(
@@ -534,7 +718,10 @@ public struct VirtualHardDiskSettingData: Message {
         virtualDiskID: String = "",
         identifier: String = "",
         epoch: String = "",
-        chain: [Layer] = []
+        chain: [Layer] = [],
+        parentIdentifier: String = "",
+        parentTimestamp: String = "",
+        dataAlignment: UInt64 = 0
     ) {
         self.type = type
         self.format = format
@@ -548,6 +735,9 @@ public struct VirtualHardDiskSettingData: Message {
         self.identifier = identifier
         self.epoch = epoch
         self.chain = chain
+        self.parentIdentifier = parentIdentifier
+        self.parentTimestamp = parentTimestamp
+        self.dataAlignment = dataAlignment
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -586,6 +776,9 @@ extension VirtualHardDiskSettingData: StructuredMessage {
         identifier = try arena.string(structure.pointee.identifier, "diskdelta.v1.VirtualHardDiskSettingData.identifier")
         epoch = try arena.string(structure.pointee.epoch, "diskdelta.v1.VirtualHardDiskSettingData.epoch")
         chain = try arena.messages(structure.pointee.chain, structure.pointee.n_chain)
+        parentIdentifier = try arena.string(structure.pointee.parent_identifier, "diskdelta.v1.VirtualHardDiskSettingData.parent_identifier")
+        parentTimestamp = try arena.string(structure.pointee.parent_timestamp, "diskdelta.v1.VirtualHardDiskSettingData.parent_timestamp")
+        dataAlignment = structure.pointee.data_alignment
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -602,6 +795,9 @@ extension VirtualHardDiskSettingData: StructuredMessage {
         structure.pointee.epoch = try arena.store(epoch, "diskdelta.v1.VirtualHardDiskSettingData.epoch")
         structure.pointee.n_chain = chain.count
         structure.pointee.chain = try arena.store(chain)
+        structure.pointee.parent_identifier = try arena.store(parentIdentifier, "diskdelta.v1.VirtualHardDiskSettingData.parent_identifier")
+        structure.pointee.parent_timestamp = try arena.store(parentTimestamp, "diskdelta.v1.VirtualHardDiskSettingData.parent_timestamp")
+        structure.pointee.data_alignment = dataAlignment
     }
 }
 
@@ -663,17 +859,51 @@ extension Layer: StructuredMessage {
     }
 }
 
+/// After Msvm_VirtualHardDiskState: of the leaf's file.
 public struct VirtualHardDiskState: Message {
     public static let fullName = "diskdelta.v1.VirtualHardDiskState"
 
+    /// The storage that the file takes, in bytes; a sparse file takes less than its length.
     public var fileSize: UInt64 = 0
+
+    /// The length of the file in bytes.
+    public var fileLength: UInt64 = 0
+
+    /// Whether somebody holds a lock on the file at this moment, as a program that writes to it does.
+    public var inUse: Bool = false
+
+    /// The size of a physical sector that the disk shows, in bytes.
+    public var physicalSectorSize: UInt32 = 0
+
+    public var alignment: VirtualHardDiskAlignment = VirtualHardDiskAlignment(rawValue: 0)
+
+    public var fragmentationPercentage: UInt32? = nil
+
+    /// The time of the file's last modification, in the form of RFC 3339, to the nanosecond.
+    public var timestamp: String = ""
+
+    public var epoch: String = ""
 
     public init() {}
 
     public init(
-        fileSize: UInt64 = 0
+        fileSize: UInt64 = 0,
+        fileLength: UInt64 = 0,
+        inUse: Bool = false,
+        physicalSectorSize: UInt32 = 0,
+        alignment: VirtualHardDiskAlignment = VirtualHardDiskAlignment(rawValue: 0),
+        fragmentationPercentage: UInt32? = nil,
+        timestamp: String = "",
+        epoch: String = ""
     ) {
         self.fileSize = fileSize
+        self.fileLength = fileLength
+        self.inUse = inUse
+        self.physicalSectorSize = physicalSectorSize
+        self.alignment = alignment
+        self.fragmentationPercentage = fragmentationPercentage
+        self.timestamp = timestamp
+        self.epoch = epoch
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -701,20 +931,43 @@ extension VirtualHardDiskState: StructuredMessage {
 
     init(_ structure: UnsafePointer<Structure>, in arena: MessageArena) throws(MessageError) {
         fileSize = structure.pointee.file_size
+        fileLength = structure.pointee.file_length
+        inUse = structure.pointee.in_use != 0
+        physicalSectorSize = structure.pointee.physical_sector_size
+        alignment = VirtualHardDiskAlignment(rawValue: Int32(truncatingIfNeeded: structure.pointee.alignment.rawValue))
+        if structure.pointee.fragmentation_case.rawValue == 6 {
+            fragmentationPercentage = structure.pointee.fragmentation_percentage
+        }
+        timestamp = try arena.string(structure.pointee.timestamp, "diskdelta.v1.VirtualHardDiskState.timestamp")
+        epoch = try arena.string(structure.pointee.epoch, "diskdelta.v1.VirtualHardDiskState.epoch")
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
         structure.pointee.file_size = fileSize
+        structure.pointee.file_length = fileLength
+        structure.pointee.in_use = inUse ? 1 : 0
+        structure.pointee.physical_sector_size = physicalSectorSize
+        structure.pointee.alignment = .init(rawValue: .init(truncatingIfNeeded: alignment.rawValue))
+        if let value = fragmentationPercentage {
+            structure.pointee.fragmentation_case = .init(rawValue: 6)
+            structure.pointee.fragmentation_percentage = value
+        }
+        structure.pointee.timestamp = try arena.store(timestamp, "diskdelta.v1.VirtualHardDiskState.timestamp")
+        structure.pointee.epoch = try arena.store(epoch, "diskdelta.v1.VirtualHardDiskState.epoch")
     }
 }
 
+/// After Msvm_VHDSetInformation.
 public struct VHDSetInformation: Message {
     public static let fullName = "diskdelta.v1.VHDSetInformation"
 
+    /// The catalogue of the set, as the request named it.
     public var path: String = ""
 
+    /// Hyper-V's SnapshotIdList: GUIDs in braces, the newest first.
     public var snapshotIDs: [String] = []
 
+    /// The files of the set, as they are named here: the leaf's chain, and the files of snapshots beside it.
     public var allPaths: [String] = []
 
     public init() {}
@@ -772,7 +1025,7 @@ public struct VHDSnapshotRequest: Message {
 
     public var path: String = ""
 
-    /// Empty means all.
+    /// Empty means all. One that the set does not have is BASELINE_UNKNOWN.
     public var snapshotIDs: [String] = []
 
     public init() {}
@@ -820,19 +1073,26 @@ extension VHDSnapshotRequest: StructuredMessage {
     }
 }
 
+/// After Msvm_VHDSnapshotInformation.
 public struct VHDSnapshotInformation: Message {
     public static let fullName = "diskdelta.v1.VHDSnapshotInformation"
 
+    /// The catalogue of the set, as the request named it.
     public var filePath: String = ""
 
+    /// A GUID in braces.
     public var snapshotID: String = ""
 
+    /// The file that holds the snapshot's state; empty where only a reference is left.
     public var snapshotPath: String = ""
 
+    /// The files below it: the immediate parent first, the base last. Empty where the file is not there.
     public var parentPaths: [String] = []
 
+    /// RFC 3339; empty where the catalogue does not say.
     public var creationTime: String = ""
 
+    /// Empty where the catalogue does not say.
     public var resilientChangeTrackingID: String = ""
 
     public init() {}
@@ -1149,6 +1409,7 @@ extension ChangeTrackingState: StructuredMessage {
 public struct ValidationReport: Message {
     public static let fullName = "diskdelta.v1.ValidationReport"
 
+    /// Empty where the disk and its chain are sound.
     public var problems: [ValidationProblem] = []
 
     public init() {}
@@ -1195,6 +1456,7 @@ extension ValidationReport: StructuredMessage {
 public struct ValidationProblem: Message {
     public static let fullName = "diskdelta.v1.ValidationProblem"
 
+    /// The name of a Reason.
     public var reason: String = ""
 
     public var path: String = ""

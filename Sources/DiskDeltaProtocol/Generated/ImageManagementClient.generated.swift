@@ -18,7 +18,8 @@ public struct ImageManagementClient: Sendable {
         try await invoker.stream(ImageManagementMethods.getVirtualDiskChanges, request: request, options: options)
     }
 
-    /// Streams the changes of many disks, interleaved.
+    /// Streams the changes of many disks, interleaved. Each disk has its own header and its own end; the call itself ends with
+    /// status OK when every disk has its end, whatever that says.
     public func getVirtualDiskChangesBatch(
         _ request: GetVirtualDiskChangesBatchRequest,
         options: CallOptions = CallOptions()
@@ -40,6 +41,14 @@ public struct ImageManagementClient: Sendable {
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> ChangesSummary {
         try await invoker.unary(ImageManagementMethods.getVirtualDiskChangesSummary, request: request, options: options)
+    }
+
+    /// Answers with the totals of a question about what holds data, without its ranges.
+    public func getVirtualDiskAllocationSummary(
+        _ request: GetVirtualDiskAllocationRequest,
+        options: CallOptions = CallOptions()
+    ) async throws(CallError) -> ChangesSummary {
+        try await invoker.unary(ImageManagementMethods.getVirtualDiskAllocationSummary, request: request, options: options)
     }
 
     /// Describes a disk and its chain.

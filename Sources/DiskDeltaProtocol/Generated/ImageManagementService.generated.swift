@@ -12,7 +12,8 @@ public enum ImageManagementMethods {
         isServerStreaming: true
     )
 
-    /// Streams the changes of many disks, interleaved.
+    /// Streams the changes of many disks, interleaved. Each disk has its own header and its own end; the call itself ends with
+    /// status OK when every disk has its end, whatever that says.
     public static let getVirtualDiskChangesBatch = MethodDescriptor(
         service: service,
         method: "GetVirtualDiskChangesBatch",
@@ -30,6 +31,13 @@ public enum ImageManagementMethods {
     public static let getVirtualDiskChangesSummary = MethodDescriptor(
         service: service,
         method: "GetVirtualDiskChangesSummary",
+        isServerStreaming: false
+    )
+
+    /// Answers with the totals of a question about what holds data, without its ranges.
+    public static let getVirtualDiskAllocationSummary = MethodDescriptor(
+        service: service,
+        method: "GetVirtualDiskAllocationSummary",
         isServerStreaming: false
     )
 
@@ -75,7 +83,7 @@ public enum ImageManagementMethods {
         isServerStreaming: false
     )
 
-    public static let all: [MethodDescriptor] = [getVirtualDiskChanges, getVirtualDiskChangesBatch, getVirtualDiskAllocation, getVirtualDiskChangesSummary, getVirtualHardDiskSettingData, getVirtualHardDiskState, getVHDSetInformation, getVHDSnapshotInformation, listBaselines, validateVirtualHardDisk]
+    public static let all: [MethodDescriptor] = [getVirtualDiskChanges, getVirtualDiskChangesBatch, getVirtualDiskAllocation, getVirtualDiskChangesSummary, getVirtualDiskAllocationSummary, getVirtualHardDiskSettingData, getVirtualHardDiskState, getVHDSetInformation, getVHDSnapshotInformation, listBaselines, validateVirtualHardDisk]
 }
 
 /// What a server implements of `diskdelta.v1.ImageManagement`. A method that it leaves out is refused by name.
@@ -83,7 +91,8 @@ public protocol ImageManagementService: Sendable {
     /// Streams the ranges of a disk that changed since a baseline.
     func getVirtualDiskChanges(_ request: GetVirtualDiskChangesRequest, context: CallContext) async throws(CallError) -> any ResponseStream<RangeAnswer>
 
-    /// Streams the changes of many disks, interleaved.
+    /// Streams the changes of many disks, interleaved. Each disk has its own header and its own end; the call itself ends with
+    /// status OK when every disk has its end, whatever that says.
     func getVirtualDiskChangesBatch(_ request: GetVirtualDiskChangesBatchRequest, context: CallContext) async throws(CallError) -> any ResponseStream<BatchRangeAnswer>
 
     /// Streams the ranges of a disk that hold data.
@@ -91,6 +100,9 @@ public protocol ImageManagementService: Sendable {
 
     /// Answers with the totals of a question about changes, without its ranges.
     func getVirtualDiskChangesSummary(_ request: GetVirtualDiskChangesRequest, context: CallContext) async throws(CallError) -> ChangesSummary
+
+    /// Answers with the totals of a question about what holds data, without its ranges.
+    func getVirtualDiskAllocationSummary(_ request: GetVirtualDiskAllocationRequest, context: CallContext) async throws(CallError) -> ChangesSummary
 
     /// Describes a disk and its chain.
     func getVirtualHardDiskSettingData(_ request: VirtualHardDiskRequest, context: CallContext) async throws(CallError) -> VirtualHardDiskSettingData
@@ -126,6 +138,10 @@ extension ImageManagementService {
 
     public func getVirtualDiskChangesSummary(_ request: GetVirtualDiskChangesRequest, context: CallContext) async throws(CallError) -> ChangesSummary {
         throw CallError(unimplemented: ImageManagementMethods.getVirtualDiskChangesSummary)
+    }
+
+    public func getVirtualDiskAllocationSummary(_ request: GetVirtualDiskAllocationRequest, context: CallContext) async throws(CallError) -> ChangesSummary {
+        throw CallError(unimplemented: ImageManagementMethods.getVirtualDiskAllocationSummary)
     }
 
     public func getVirtualHardDiskSettingData(_ request: VirtualHardDiskRequest, context: CallContext) async throws(CallError) -> VirtualHardDiskSettingData {
@@ -167,6 +183,9 @@ extension ServiceRouter {
         }
         registerUnary(ImageManagementMethods.getVirtualDiskChangesSummary) { request, context throws(CallError) in
             try await service.getVirtualDiskChangesSummary(request, context: context)
+        }
+        registerUnary(ImageManagementMethods.getVirtualDiskAllocationSummary) { request, context throws(CallError) in
+            try await service.getVirtualDiskAllocationSummary(request, context: context)
         }
         registerUnary(ImageManagementMethods.getVirtualHardDiskSettingData) { request, context throws(CallError) in
             try await service.getVirtualHardDiskSettingData(request, context: context)

@@ -109,6 +109,7 @@ public struct JobResultsRequest: Message {
 
     public var id: String = ""
 
+    /// Where to begin, in bytes: a multiple of the logical sector inside the window of the job. 0 means the start of the window.
     public var byteOffset: UInt64 = 0
 
     public init() {}
@@ -271,27 +272,62 @@ extension DeleteJobResponse: StructuredMessage {
     }
 }
 
+/// After CIM_ConcreteJob.
 public struct Job: Message {
     public static let fullName = "diskdelta.v1.Job"
 
+    /// CIM's InstanceID: a GUID in braces.
     public var id: String = ""
 
     public var jobState: JobState = JobState(rawValue: 0)
 
+    /// From 0 to 100; 100 only where the job is completed.
     public var percentComplete: UInt32 = 0
 
+    /// When it began to run, in the form of RFC 3339; empty before.
     public var startTime: String = ""
 
-    /// In milliseconds.
+    /// The milliseconds that it has run, or ran; through a restart of the server they go on.
     public var elapsedTime: UInt64 = 0
 
+    /// 0 where it did not fail; else Hyper-V's return value for the reason.
     public var errorCode: UInt32 = 0
 
+    /// A sentence; empty where it did not fail.
     public var errorDescription: String = ""
 
+    /// 4096 while it has not ended; 0 where it is completed; else as error_code.
     public var returnValue: UInt32 = 0
 
     public var request: GetVirtualDiskChangesRequest? = nil
+
+    /// Why it did not complete; REASON_NONE where it did, or has not ended.
+    public var reason: Reason = Reason(rawValue: 0)
+
+    /// The Win32 error code with the detail; 0 where there is none.
+    public var detailCode: UInt32 = 0
+
+    /// RFC 3339.
+    public var timeSubmitted: String = ""
+
+    /// RFC 3339.
+    public var timeOfLastStateChange: String = ""
+
+    /// Who started it; empty where the server did not ask.
+    public var owner: String = ""
+
+    /// The sum of its answer, where it is completed.
+    public var totals: AnswerTotals? = nil
+
+    /// When the server will forget it, in the form of RFC 3339; empty while it has not ended.
+    public var expires: String = ""
+
+    /// The canonical ids of the baseline and the target, and the epoch, as the header of the answer has them.
+    public var since: String = ""
+
+    public var target: String = ""
+
+    public var epoch: String = ""
 
     public init() {}
 
@@ -304,7 +340,17 @@ public struct Job: Message {
         errorCode: UInt32 = 0,
         errorDescription: String = "",
         returnValue: UInt32 = 0,
-        request: GetVirtualDiskChangesRequest? = nil
+        request: GetVirtualDiskChangesRequest? = nil,
+        reason: Reason = Reason(rawValue: 0),
+        detailCode: UInt32 = 0,
+        timeSubmitted: String = "",
+        timeOfLastStateChange: String = "",
+        owner: String = "",
+        totals: AnswerTotals? = nil,
+        expires: String = "",
+        since: String = "",
+        target: String = "",
+        epoch: String = ""
     ) {
         self.id = id
         self.jobState = jobState
@@ -315,6 +361,16 @@ public struct Job: Message {
         self.errorDescription = errorDescription
         self.returnValue = returnValue
         self.request = request
+        self.reason = reason
+        self.detailCode = detailCode
+        self.timeSubmitted = timeSubmitted
+        self.timeOfLastStateChange = timeOfLastStateChange
+        self.owner = owner
+        self.totals = totals
+        self.expires = expires
+        self.since = since
+        self.target = target
+        self.epoch = epoch
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -350,6 +406,16 @@ extension Job: StructuredMessage {
         errorDescription = try arena.string(structure.pointee.error_description, "diskdelta.v1.Job.error_description")
         returnValue = structure.pointee.return_value
         request = try arena.message(structure.pointee.request)
+        reason = Reason(rawValue: Int32(truncatingIfNeeded: structure.pointee.reason.rawValue))
+        detailCode = structure.pointee.detail_code
+        timeSubmitted = try arena.string(structure.pointee.time_submitted, "diskdelta.v1.Job.time_submitted")
+        timeOfLastStateChange = try arena.string(structure.pointee.time_of_last_state_change, "diskdelta.v1.Job.time_of_last_state_change")
+        owner = try arena.string(structure.pointee.owner, "diskdelta.v1.Job.owner")
+        totals = try arena.message(structure.pointee.totals)
+        expires = try arena.string(structure.pointee.expires, "diskdelta.v1.Job.expires")
+        since = try arena.string(structure.pointee.since, "diskdelta.v1.Job.since")
+        target = try arena.string(structure.pointee.target, "diskdelta.v1.Job.target")
+        epoch = try arena.string(structure.pointee.epoch, "diskdelta.v1.Job.epoch")
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -362,5 +428,15 @@ extension Job: StructuredMessage {
         structure.pointee.error_description = try arena.store(errorDescription, "diskdelta.v1.Job.error_description")
         structure.pointee.return_value = returnValue
         structure.pointee.request = try arena.store(request)
+        structure.pointee.reason = .init(rawValue: .init(truncatingIfNeeded: reason.rawValue))
+        structure.pointee.detail_code = detailCode
+        structure.pointee.time_submitted = try arena.store(timeSubmitted, "diskdelta.v1.Job.time_submitted")
+        structure.pointee.time_of_last_state_change = try arena.store(timeOfLastStateChange, "diskdelta.v1.Job.time_of_last_state_change")
+        structure.pointee.owner = try arena.store(owner, "diskdelta.v1.Job.owner")
+        structure.pointee.totals = try arena.store(totals)
+        structure.pointee.expires = try arena.store(expires, "diskdelta.v1.Job.expires")
+        structure.pointee.since = try arena.store(since, "diskdelta.v1.Job.since")
+        structure.pointee.target = try arena.store(target, "diskdelta.v1.Job.target")
+        structure.pointee.epoch = try arena.store(epoch, "diskdelta.v1.Job.epoch")
     }
 }

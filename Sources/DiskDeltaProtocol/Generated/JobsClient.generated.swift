@@ -10,7 +10,8 @@ public struct JobsClient: Sendable {
         self.invoker = invoker
     }
 
-    /// Starts a question about changes as a job; the WMI method would have returned 4096.
+    /// Starts a question about changes as a job, where the question can be answered now; a refusal is told at once and makes no
+    /// job. The job's return value is 4096.
     public func startGetVirtualDiskChanges(
         _ request: GetVirtualDiskChangesRequest,
         options: CallOptions = CallOptions()
@@ -26,7 +27,7 @@ public struct JobsClient: Sendable {
         try await invoker.unary(JobsMethods.getJob, request: request, options: options)
     }
 
-    /// Lists the jobs that the server knows.
+    /// Lists the jobs that the caller may see, the newest first.
     public func listJobs(
         _ request: ListJobsRequest,
         options: CallOptions = CallOptions()
@@ -34,7 +35,7 @@ public struct JobsClient: Sendable {
         try await invoker.unary(JobsMethods.listJobs, request: request, options: options)
     }
 
-    /// Streams the job's state at every change, until it has ended.
+    /// Streams the job's state, now and at every change, until it has ended.
     public func watchJob(
         _ request: JobRequest,
         options: CallOptions = CallOptions()
@@ -42,7 +43,8 @@ public struct JobsClient: Sendable {
         try await invoker.stream(JobsMethods.watchJob, request: request, options: options)
     }
 
-    /// Streams the answer of a finished job.
+    /// Streams the answer of a job that is completed, as often as it is asked for; of one that failed, its error. Of one that
+    /// has not ended it is JOB_NOT_READY.
     public func getJobResults(
         _ request: JobResultsRequest,
         options: CallOptions = CallOptions()
@@ -50,7 +52,7 @@ public struct JobsClient: Sendable {
         try await invoker.stream(JobsMethods.getJobResults, request: request, options: options)
     }
 
-    /// Stops a job.
+    /// Stops a job: its state becomes terminated. One that has ended stays as it is.
     public func cancelJob(
         _ request: JobRequest,
         options: CallOptions = CallOptions()
@@ -58,7 +60,7 @@ public struct JobsClient: Sendable {
         try await invoker.unary(JobsMethods.cancelJob, request: request, options: options)
     }
 
-    /// Forgets a job.
+    /// Forgets a job that has ended, and its results. One that has not is JOB_NOT_READY.
     public func deleteJob(
         _ request: JobRequest,
         options: CallOptions = CallOptions()

@@ -5,7 +5,8 @@
 public enum JobsMethods {
     public static let service = "diskdelta.v1.Jobs"
 
-    /// Starts a question about changes as a job; the WMI method would have returned 4096.
+    /// Starts a question about changes as a job, where the question can be answered now; a refusal is told at once and makes no
+    /// job. The job's return value is 4096.
     public static let startGetVirtualDiskChanges = MethodDescriptor(
         service: service,
         method: "StartGetVirtualDiskChanges",
@@ -19,35 +20,36 @@ public enum JobsMethods {
         isServerStreaming: false
     )
 
-    /// Lists the jobs that the server knows.
+    /// Lists the jobs that the caller may see, the newest first.
     public static let listJobs = MethodDescriptor(
         service: service,
         method: "ListJobs",
         isServerStreaming: false
     )
 
-    /// Streams the job's state at every change, until it has ended.
+    /// Streams the job's state, now and at every change, until it has ended.
     public static let watchJob = MethodDescriptor(
         service: service,
         method: "WatchJob",
         isServerStreaming: true
     )
 
-    /// Streams the answer of a finished job.
+    /// Streams the answer of a job that is completed, as often as it is asked for; of one that failed, its error. Of one that
+    /// has not ended it is JOB_NOT_READY.
     public static let getJobResults = MethodDescriptor(
         service: service,
         method: "GetJobResults",
         isServerStreaming: true
     )
 
-    /// Stops a job.
+    /// Stops a job: its state becomes terminated. One that has ended stays as it is.
     public static let cancelJob = MethodDescriptor(
         service: service,
         method: "CancelJob",
         isServerStreaming: false
     )
 
-    /// Forgets a job.
+    /// Forgets a job that has ended, and its results. One that has not is JOB_NOT_READY.
     public static let deleteJob = MethodDescriptor(
         service: service,
         method: "DeleteJob",
@@ -59,25 +61,27 @@ public enum JobsMethods {
 
 /// What a server implements of `diskdelta.v1.Jobs`. A method that it leaves out is refused by name.
 public protocol JobsService: Sendable {
-    /// Starts a question about changes as a job; the WMI method would have returned 4096.
+    /// Starts a question about changes as a job, where the question can be answered now; a refusal is told at once and makes no
+    /// job. The job's return value is 4096.
     func startGetVirtualDiskChanges(_ request: GetVirtualDiskChangesRequest, context: CallContext) async throws(CallError) -> Job
 
     /// Describes a job.
     func getJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> Job
 
-    /// Lists the jobs that the server knows.
+    /// Lists the jobs that the caller may see, the newest first.
     func listJobs(_ request: ListJobsRequest, context: CallContext) async throws(CallError) -> JobList
 
-    /// Streams the job's state at every change, until it has ended.
+    /// Streams the job's state, now and at every change, until it has ended.
     func watchJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> any ResponseStream<Job>
 
-    /// Streams the answer of a finished job.
+    /// Streams the answer of a job that is completed, as often as it is asked for; of one that failed, its error. Of one that
+    /// has not ended it is JOB_NOT_READY.
     func getJobResults(_ request: JobResultsRequest, context: CallContext) async throws(CallError) -> any ResponseStream<RangeAnswer>
 
-    /// Stops a job.
+    /// Stops a job: its state becomes terminated. One that has ended stays as it is.
     func cancelJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> Job
 
-    /// Forgets a job.
+    /// Forgets a job that has ended, and its results. One that has not is JOB_NOT_READY.
     func deleteJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> DeleteJobResponse
 }
 

@@ -22,6 +22,10 @@ public struct StatusDetails: Message {
     /// The sum of a range answer; absent for other calls.
     public var totals: AnswerTotals? = nil
 
+    /// Where a call was refused because there are too many (RESOURCE_LIMIT): the milliseconds after which it is worth making
+    /// it again. 0 where the server does not say.
+    public var retryDelay: UInt32 = 0
+
     public init() {}
 
     public init(
@@ -29,13 +33,15 @@ public struct StatusDetails: Message {
         returnValue: UInt32 = 0,
         detailCode: UInt32 = 0,
         resumeOffset: UInt64 = 0,
-        totals: AnswerTotals? = nil
+        totals: AnswerTotals? = nil,
+        retryDelay: UInt32 = 0
     ) {
         self.reason = reason
         self.returnValue = returnValue
         self.detailCode = detailCode
         self.resumeOffset = resumeOffset
         self.totals = totals
+        self.retryDelay = retryDelay
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -67,6 +73,7 @@ extension StatusDetails: StructuredMessage {
         detailCode = structure.pointee.detail_code
         resumeOffset = structure.pointee.resume_offset
         totals = try arena.message(structure.pointee.totals)
+        retryDelay = structure.pointee.retry_delay
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -75,6 +82,7 @@ extension StatusDetails: StructuredMessage {
         structure.pointee.detail_code = detailCode
         structure.pointee.resume_offset = resumeOffset
         structure.pointee.totals = try arena.store(totals)
+        structure.pointee.retry_delay = retryDelay
     }
 }
 

@@ -53,8 +53,8 @@ public struct GetServerInfoResponse: Message {
     /// The full paths of the methods that are answered.
     public var methods: [String] = []
 
-    /// What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "tls",
-    /// "client-certificate", "token", "policy". A client ignores words that it does not know.
+    /// What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "jobs",
+    /// "tls", "client-certificate", "token", "policy". A client ignores words that it does not know.
     public var features: [String] = []
 
     public init() {}
@@ -147,6 +147,18 @@ public struct ServerLimits: Message {
     /// Milliseconds that an answer may wait for a client that does not read before the server ends it; 0: any time.
     public var stallTime: UInt64 = 0
 
+    /// Calls that one identity may have under way; 0: no limit of its own.
+    public var maxCallsPerIdentity: UInt32 = 0
+
+    /// Disks in one question about many.
+    public var maxBatchDisks: UInt32 = 0
+
+    /// Jobs that one identity may have that have not ended; 0 where the server keeps no jobs.
+    public var maxJobsPerIdentity: UInt32 = 0
+
+    /// Seconds after its end that a job is kept; 0 where the server keeps no jobs.
+    public var jobRetention: UInt64 = 0
+
     public init() {}
 
     public init(
@@ -157,7 +169,11 @@ public struct ServerLimits: Message {
         maxMetadataSize: UInt32 = 0,
         connectionIdleTime: UInt64 = 0,
         connectionAge: UInt64 = 0,
-        stallTime: UInt64 = 0
+        stallTime: UInt64 = 0,
+        maxCallsPerIdentity: UInt32 = 0,
+        maxBatchDisks: UInt32 = 0,
+        maxJobsPerIdentity: UInt32 = 0,
+        jobRetention: UInt64 = 0
     ) {
         self.maxFrameSize = maxFrameSize
         self.maxRequestSize = maxRequestSize
@@ -167,6 +183,10 @@ public struct ServerLimits: Message {
         self.connectionIdleTime = connectionIdleTime
         self.connectionAge = connectionAge
         self.stallTime = stallTime
+        self.maxCallsPerIdentity = maxCallsPerIdentity
+        self.maxBatchDisks = maxBatchDisks
+        self.maxJobsPerIdentity = maxJobsPerIdentity
+        self.jobRetention = jobRetention
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -201,6 +221,10 @@ extension ServerLimits: StructuredMessage {
         connectionIdleTime = structure.pointee.connection_idle_time
         connectionAge = structure.pointee.connection_age
         stallTime = structure.pointee.stall_time
+        maxCallsPerIdentity = structure.pointee.max_calls_per_identity
+        maxBatchDisks = structure.pointee.max_batch_disks
+        maxJobsPerIdentity = structure.pointee.max_jobs_per_identity
+        jobRetention = structure.pointee.job_retention
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -212,6 +236,10 @@ extension ServerLimits: StructuredMessage {
         structure.pointee.connection_idle_time = connectionIdleTime
         structure.pointee.connection_age = connectionAge
         structure.pointee.stall_time = stallTime
+        structure.pointee.max_calls_per_identity = maxCallsPerIdentity
+        structure.pointee.max_batch_disks = maxBatchDisks
+        structure.pointee.max_jobs_per_identity = maxJobsPerIdentity
+        structure.pointee.job_retention = jobRetention
     }
 }
 

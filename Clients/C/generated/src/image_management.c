@@ -2,7 +2,23 @@
 
 #include "image_management.h"
 #include "answer.h"
+#include "outcome.h"
+#include "status.h"
 #include "call.h"
+
+const char *diskdelta_on_unavailable_name(diskdelta_on_unavailable value)
+{
+    switch (value) {
+    case DISKDELTA_ON_UNAVAILABLE_FAIL:
+        return "FAIL";
+    case DISKDELTA_ON_UNAVAILABLE_ALLOCATED:
+        return "ALLOCATED";
+    case DISKDELTA_ON_UNAVAILABLE_WHOLE:
+        return "WHOLE";
+    default:
+        return "UNKNOWN";
+    }
+}
 
 const char *diskdelta_virtual_hard_disk_type_name(diskdelta_virtual_hard_disk_type value)
 {
@@ -15,6 +31,18 @@ const char *diskdelta_virtual_hard_disk_type_name(diskdelta_virtual_hard_disk_ty
         return "DYNAMIC";
     case DISKDELTA_VIRTUAL_HARD_DISK_TYPE_DIFFERENCING:
         return "DIFFERENCING";
+    default:
+        return "UNKNOWN";
+    }
+}
+
+const char *diskdelta_virtual_hard_disk_alignment_name(diskdelta_virtual_hard_disk_alignment value)
+{
+    switch (value) {
+    case DISKDELTA_VIRTUAL_HARD_DISK_ALIGNMENT_BYTES_512:
+        return "BYTES_512";
+    case DISKDELTA_VIRTUAL_HARD_DISK_ALIGNMENT_KIB_4:
+        return "KIB_4";
     default:
         return "UNKNOWN";
     }
@@ -57,6 +85,7 @@ const diskdelta_get_virtual_disk_changes_request *dd_decode_get_virtual_disk_cha
     }
     to->granularity = from->granularity;
     to->if_epoch = from->if_epoch;
+    to->on_unavailable = (diskdelta_on_unavailable)from->on_unavailable;
     return to;
 }
 
@@ -81,6 +110,7 @@ diskdelta_reason dd_encode_get_virtual_disk_changes_request(
     }
     message->granularity = given.granularity;
     message->if_epoch = dd_wire_string(given.if_epoch);
+    message->on_unavailable = (Diskdelta__V1__OnUnavailable)given.on_unavailable;
     *to = message;
     return DISKDELTA_REASON_NONE;
 }
@@ -121,9 +151,40 @@ const diskdelta_batch_range_answer *dd_decode_batch_range_answer(
     if (to == NULL)
         return NULL;
     to->disk = from->disk;
-    if (from->answer != NULL) {
-        to->answer = dd_decode_range_answer(arena, from->answer);
-        if (to->answer == NULL)
+    switch ((int)from->part_case) {
+    case 2:
+        to->part_case = DISKDELTA_BATCH_RANGE_ANSWER_PART_ANSWER;
+        if (from->answer != NULL) {
+            to->part.answer = dd_decode_range_answer(arena, from->answer);
+            if (to->part.answer == NULL)
+                return NULL;
+        }
+        break;
+    case 3:
+        to->part_case = DISKDELTA_BATCH_RANGE_ANSWER_PART_END;
+        if (from->end != NULL) {
+            to->part.end = dd_decode_batch_disk_end(arena, from->end);
+            if (to->part.end == NULL)
+                return NULL;
+        }
+        break;
+    default:
+        break;
+    }
+    return to;
+}
+
+const diskdelta_batch_disk_end *dd_decode_batch_disk_end(
+    struct dd_arena *arena, const Diskdelta__V1__BatchDiskEnd *from)
+{
+    diskdelta_batch_disk_end *to = dd_arena_new(arena, sizeof *to);
+    if (to == NULL)
+        return NULL;
+    to->status = (diskdelta_status)from->status;
+    to->message = from->message;
+    if (from->details != NULL) {
+        to->details = dd_decode_status_details(arena, from->details);
+        if (to->details == NULL)
             return NULL;
     }
     return to;
@@ -221,6 +282,9 @@ const diskdelta_virtual_hard_disk_setting_data *dd_decode_virtual_hard_disk_sett
         }
     }
     to->chain = chain;
+    to->parent_identifier = from->parent_identifier;
+    to->parent_timestamp = from->parent_timestamp;
+    to->data_alignment = from->data_alignment;
     return to;
 }
 
@@ -247,6 +311,16 @@ const diskdelta_virtual_hard_disk_state *dd_decode_virtual_hard_disk_state(
     if (to == NULL)
         return NULL;
     to->file_size = from->file_size;
+    to->file_length = from->file_length;
+    to->in_use = from->in_use != 0;
+    to->physical_sector_size = from->physical_sector_size;
+    to->alignment = (diskdelta_virtual_hard_disk_alignment)from->alignment;
+    if (from->fragmentation_case == 6) {
+        to->has_fragmentation_percentage = true;
+        to->fragmentation_percentage = from->fragmentation_percentage;
+    }
+    to->timestamp = from->timestamp;
+    to->epoch = from->epoch;
     return to;
 }
 
@@ -607,6 +681,24 @@ int diskdelta_image_management_get_virtual_disk_changes_summary(
 {
     void *message = NULL;
     int result = dd_call_unary(client, &get_virtual_disk_changes_summary_method, request, options, &message);
+    *response = message;
+    return result;
+}
+
+static const struct dd_method get_virtual_disk_allocation_summary_method = {
+    .path = "diskdelta.v1.ImageManagement/GetVirtualDiskAllocationSummary",
+    .response = &diskdelta__v1__changes_summary__descriptor,
+    .response_size = sizeof(diskdelta_changes_summary),
+    .pack = pack_diskdelta_get_virtual_disk_allocation_request,
+    .unpack = unpack_diskdelta_changes_summary,
+};
+
+int diskdelta_image_management_get_virtual_disk_allocation_summary(
+    diskdelta_client *client, const diskdelta_get_virtual_disk_allocation_request *request,
+    const diskdelta_call_options *options, diskdelta_changes_summary **response)
+{
+    void *message = NULL;
+    int result = dd_call_unary(client, &get_virtual_disk_allocation_summary_method, request, options, &message);
     *response = message;
     return result;
 }

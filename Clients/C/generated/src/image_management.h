@@ -25,6 +25,10 @@ diskdelta_reason dd_encode_get_virtual_disk_changes_batch_request(
 const diskdelta_batch_range_answer *dd_decode_batch_range_answer(
     struct dd_arena *arena, const Diskdelta__V1__BatchRangeAnswer *from);
 
+/* NULL where the arena is exhausted. */
+const diskdelta_batch_disk_end *dd_decode_batch_disk_end(
+    struct dd_arena *arena, const Diskdelta__V1__BatchDiskEnd *from);
+
 /* INVALID_PARAMETER where a struct_size is not set, RESOURCE_LIMIT where the arena is exhausted. */
 diskdelta_reason dd_encode_get_virtual_disk_allocation_request(
     struct dd_arena *arena, const diskdelta_get_virtual_disk_allocation_request *from,

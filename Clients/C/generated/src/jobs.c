@@ -3,6 +3,8 @@
 #include "jobs.h"
 #include "answer.h"
 #include "image_management.h"
+#include "outcome.h"
+#include "reason.h"
 #include "call.h"
 
 const char *diskdelta_job_state_name(diskdelta_job_state value)
@@ -130,6 +132,20 @@ const diskdelta_job *dd_decode_job(struct dd_arena *arena, const Diskdelta__V1__
         if (to->request == NULL)
             return NULL;
     }
+    to->reason = (diskdelta_reason)from->reason;
+    to->detail_code = from->detail_code;
+    to->time_submitted = from->time_submitted;
+    to->time_of_last_state_change = from->time_of_last_state_change;
+    to->owner = from->owner;
+    if (from->totals != NULL) {
+        to->totals = dd_decode_answer_totals(arena, from->totals);
+        if (to->totals == NULL)
+            return NULL;
+    }
+    to->expires = from->expires;
+    to->since = from->since;
+    to->target = from->target;
+    to->epoch = from->epoch;
     return to;
 }
 

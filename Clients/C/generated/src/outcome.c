@@ -18,6 +18,7 @@ const diskdelta_status_details *dd_decode_status_details(
         if (to->totals == NULL)
             return NULL;
     }
+    to->retry_delay = from->retry_delay;
     return to;
 }
 

@@ -64,6 +64,10 @@ const diskdelta_server_limits *dd_decode_server_limits(struct dd_arena *arena, c
     to->connection_idle_time = from->connection_idle_time;
     to->connection_age = from->connection_age;
     to->stall_time = from->stall_time;
+    to->max_calls_per_identity = from->max_calls_per_identity;
+    to->max_batch_disks = from->max_batch_disks;
+    to->max_jobs_per_identity = from->max_jobs_per_identity;
+    to->job_retention = from->job_retention;
     return to;
 }
 

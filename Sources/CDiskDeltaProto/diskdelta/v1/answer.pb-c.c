@@ -251,7 +251,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__range_answer__descriptor =
   (ProtobufCMessageInit) diskdelta__v1__range_answer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__answer_header__field_descriptors[11] =
+static const ProtobufCFieldDescriptor diskdelta__v1__answer_header__field_descriptors[13] =
 {
   {
     "disk",
@@ -385,9 +385,35 @@ static const ProtobufCFieldDescriptor diskdelta__v1__answer_header__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "basis_reason",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__AnswerHeader, basis_reason),
+    &diskdelta__v1__reason__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "basis_message",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__AnswerHeader, basis_message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__answer_header__field_indices_by_name[] = {
   7,   /* field[7] = basis */
+  12,   /* field[12] = basis_message */
+  11,   /* field[11] = basis_reason */
   0,   /* field[0] = disk */
   5,   /* field[5] = epoch */
   1,   /* field[1] = format */
@@ -402,7 +428,7 @@ static const unsigned diskdelta__v1__answer_header__field_indices_by_name[] = {
 static const ProtobufCIntRange diskdelta__v1__answer_header__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 11 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__answer_header__descriptor =
 {
@@ -412,7 +438,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__answer_header__descriptor =
   "Diskdelta__V1__AnswerHeader",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__AnswerHeader),
-  11,
+  13,
   diskdelta__v1__answer_header__field_descriptors,
   diskdelta__v1__answer_header__field_indices_by_name,
   1,  diskdelta__v1__answer_header__number_ranges,

@@ -142,6 +142,51 @@ void   diskdelta__v1__batch_range_answer__free_unpacked
   assert(message->base.descriptor == &diskdelta__v1__batch_range_answer__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   diskdelta__v1__batch_disk_end__init
+                     (Diskdelta__V1__BatchDiskEnd         *message)
+{
+  static const Diskdelta__V1__BatchDiskEnd init_value = DISKDELTA__V1__BATCH_DISK_END__INIT;
+  *message = init_value;
+}
+size_t diskdelta__v1__batch_disk_end__get_packed_size
+                     (const Diskdelta__V1__BatchDiskEnd *message)
+{
+  assert(message->base.descriptor == &diskdelta__v1__batch_disk_end__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t diskdelta__v1__batch_disk_end__pack
+                     (const Diskdelta__V1__BatchDiskEnd *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &diskdelta__v1__batch_disk_end__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t diskdelta__v1__batch_disk_end__pack_to_buffer
+                     (const Diskdelta__V1__BatchDiskEnd *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &diskdelta__v1__batch_disk_end__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Diskdelta__V1__BatchDiskEnd *
+       diskdelta__v1__batch_disk_end__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Diskdelta__V1__BatchDiskEnd *)
+     protobuf_c_message_unpack (&diskdelta__v1__batch_disk_end__descriptor,
+                                allocator, len, data);
+}
+void   diskdelta__v1__batch_disk_end__free_unpacked
+                     (Diskdelta__V1__BatchDiskEnd *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &diskdelta__v1__batch_disk_end__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   diskdelta__v1__get_virtual_disk_allocation_request__init
                      (Diskdelta__V1__GetVirtualDiskAllocationRequest         *message)
 {
@@ -817,7 +862,7 @@ void   diskdelta__v1__validation_problem__free_unpacked
   assert(message->base.descriptor == &diskdelta__v1__validation_problem__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_changes_request__field_descriptors[7] =
+static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_changes_request__field_descriptors[8] =
 {
   {
     "path",
@@ -903,6 +948,18 @@ static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_changes_re
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "on_unavailable",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__GetVirtualDiskChangesRequest, on_unavailable),
+    &diskdelta__v1__on_unavailable__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__get_virtual_disk_changes_request__field_indices_by_name[] = {
   4,   /* field[4] = byte_length */
@@ -910,13 +967,14 @@ static const unsigned diskdelta__v1__get_virtual_disk_changes_request__field_ind
   5,   /* field[5] = granularity */
   6,   /* field[6] = if_epoch */
   1,   /* field[1] = limit_id */
+  7,   /* field[7] = on_unavailable */
   0,   /* field[0] = path */
   2,   /* field[2] = target_snapshot_id */
 };
 static const ProtobufCIntRange diskdelta__v1__get_virtual_disk_changes_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_changes_request__descriptor =
 {
@@ -926,7 +984,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_changes_request
   "Diskdelta__V1__GetVirtualDiskChangesRequest",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__GetVirtualDiskChangesRequest),
-  7,
+  8,
   diskdelta__v1__get_virtual_disk_changes_request__field_descriptors,
   diskdelta__v1__get_virtual_disk_changes_request__field_indices_by_name,
   1,  diskdelta__v1__get_virtual_disk_changes_request__number_ranges,
@@ -971,7 +1029,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_changes_batch_r
   (ProtobufCMessageInit) diskdelta__v1__get_virtual_disk_changes_batch_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__batch_range_answer__field_descriptors[2] =
+static const ProtobufCFieldDescriptor diskdelta__v1__batch_range_answer__field_descriptors[3] =
 {
   {
     "disk",
@@ -990,22 +1048,35 @@ static const ProtobufCFieldDescriptor diskdelta__v1__batch_range_answer__field_d
     2,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_MESSAGE,
-    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__BatchRangeAnswer, part_case),
     offsetof(Diskdelta__V1__BatchRangeAnswer, answer),
     &diskdelta__v1__range_answer__descriptor,
     NULL,
-    0,             /* flags */
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "end",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Diskdelta__V1__BatchRangeAnswer, part_case),
+    offsetof(Diskdelta__V1__BatchRangeAnswer, end),
+    &diskdelta__v1__batch_disk_end__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
 };
 static const unsigned diskdelta__v1__batch_range_answer__field_indices_by_name[] = {
   1,   /* field[1] = answer */
   0,   /* field[0] = disk */
+  2,   /* field[2] = end */
 };
 static const ProtobufCIntRange diskdelta__v1__batch_range_answer__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__batch_range_answer__descriptor =
 {
@@ -1015,11 +1086,75 @@ const ProtobufCMessageDescriptor diskdelta__v1__batch_range_answer__descriptor =
   "Diskdelta__V1__BatchRangeAnswer",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__BatchRangeAnswer),
-  2,
+  3,
   diskdelta__v1__batch_range_answer__field_descriptors,
   diskdelta__v1__batch_range_answer__field_indices_by_name,
   1,  diskdelta__v1__batch_range_answer__number_ranges,
   (ProtobufCMessageInit) diskdelta__v1__batch_range_answer__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor diskdelta__v1__batch_disk_end__field_descriptors[3] =
+{
+  {
+    "status",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__BatchDiskEnd, status),
+    &diskdelta__v1__status__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__BatchDiskEnd, message),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "details",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__BatchDiskEnd, details),
+    &diskdelta__v1__status_details__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned diskdelta__v1__batch_disk_end__field_indices_by_name[] = {
+  2,   /* field[2] = details */
+  1,   /* field[1] = message */
+  0,   /* field[0] = status */
+};
+static const ProtobufCIntRange diskdelta__v1__batch_disk_end__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor diskdelta__v1__batch_disk_end__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "diskdelta.v1.BatchDiskEnd",
+  "BatchDiskEnd",
+  "Diskdelta__V1__BatchDiskEnd",
+  "diskdelta.v1",
+  sizeof(Diskdelta__V1__BatchDiskEnd),
+  3,
+  diskdelta__v1__batch_disk_end__field_descriptors,
+  diskdelta__v1__batch_disk_end__field_indices_by_name,
+  1,  diskdelta__v1__batch_disk_end__number_ranges,
+  (ProtobufCMessageInit) diskdelta__v1__batch_disk_end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_allocation_request__field_descriptors[5] =
@@ -1253,7 +1388,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__virtual_hard_disk_request__descr
   (ProtobufCMessageInit) diskdelta__v1__virtual_hard_disk_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_setting_data__field_descriptors[12] =
+static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_setting_data__field_descriptors[15] =
 {
   {
     "type",
@@ -1399,16 +1534,55 @@ static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_setting_d
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "parent_identifier",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskSettingData, parent_identifier),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "parent_timestamp",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskSettingData, parent_timestamp),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "data_alignment",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskSettingData, data_alignment),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__virtual_hard_disk_setting_data__field_indices_by_name[] = {
   5,   /* field[5] = block_size */
   11,   /* field[11] = chain */
+  14,   /* field[14] = data_alignment */
   10,   /* field[10] = epoch */
   1,   /* field[1] = format */
   9,   /* field[9] = identifier */
   6,   /* field[6] = logical_sector_size */
   4,   /* field[4] = max_internal_size */
+  12,   /* field[12] = parent_identifier */
   3,   /* field[3] = parent_path */
+  13,   /* field[13] = parent_timestamp */
   2,   /* field[2] = path */
   7,   /* field[7] = physical_sector_size */
   0,   /* field[0] = type */
@@ -1417,7 +1591,7 @@ static const unsigned diskdelta__v1__virtual_hard_disk_setting_data__field_indic
 static const ProtobufCIntRange diskdelta__v1__virtual_hard_disk_setting_data__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 15 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__virtual_hard_disk_setting_data__descriptor =
 {
@@ -1427,7 +1601,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__virtual_hard_disk_setting_data__
   "Diskdelta__V1__VirtualHardDiskSettingData",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__VirtualHardDiskSettingData),
-  12,
+  15,
   diskdelta__v1__virtual_hard_disk_setting_data__field_descriptors,
   diskdelta__v1__virtual_hard_disk_setting_data__field_indices_by_name,
   1,  diskdelta__v1__virtual_hard_disk_setting_data__number_ranges,
@@ -1498,7 +1672,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__layer__descriptor =
   (ProtobufCMessageInit) diskdelta__v1__layer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_state__field_descriptors[1] =
+static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_state__field_descriptors[8] =
 {
   {
     "file_size",
@@ -1512,14 +1686,105 @@ static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_state__fi
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "file_length",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskState, file_length),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "in_use",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskState, in_use),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "physical_sector_size",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskState, physical_sector_size),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "alignment",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskState, alignment),
+    &diskdelta__v1__virtual_hard_disk_alignment__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "fragmentation_percentage",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Diskdelta__V1__VirtualHardDiskState, fragmentation_case),
+    offsetof(Diskdelta__V1__VirtualHardDiskState, fragmentation_percentage),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "timestamp",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskState, timestamp),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskState, epoch),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__virtual_hard_disk_state__field_indices_by_name[] = {
+  4,   /* field[4] = alignment */
+  7,   /* field[7] = epoch */
+  1,   /* field[1] = file_length */
   0,   /* field[0] = file_size */
+  5,   /* field[5] = fragmentation_percentage */
+  2,   /* field[2] = in_use */
+  3,   /* field[3] = physical_sector_size */
+  6,   /* field[6] = timestamp */
 };
 static const ProtobufCIntRange diskdelta__v1__virtual_hard_disk_state__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__virtual_hard_disk_state__descriptor =
 {
@@ -1529,7 +1794,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__virtual_hard_disk_state__descrip
   "Diskdelta__V1__VirtualHardDiskState",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__VirtualHardDiskState),
-  1,
+  8,
   diskdelta__v1__virtual_hard_disk_state__field_descriptors,
   diskdelta__v1__virtual_hard_disk_state__field_indices_by_name,
   1,  diskdelta__v1__virtual_hard_disk_state__number_ranges,
@@ -2151,6 +2416,36 @@ const ProtobufCMessageDescriptor diskdelta__v1__validation_problem__descriptor =
   (ProtobufCMessageInit) diskdelta__v1__validation_problem__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCEnumValue diskdelta__v1__on_unavailable__enum_values_by_number[3] =
+{
+  { "ON_UNAVAILABLE_FAIL", "DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_FAIL", 0 },
+  { "ON_UNAVAILABLE_ALLOCATED", "DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_ALLOCATED", 1 },
+  { "ON_UNAVAILABLE_WHOLE", "DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_WHOLE", 2 },
+};
+static const ProtobufCIntRange diskdelta__v1__on_unavailable__value_ranges[] = {
+{0, 0},{0, 3}
+};
+static const ProtobufCEnumValueIndex diskdelta__v1__on_unavailable__enum_values_by_name[3] =
+{
+  { "ON_UNAVAILABLE_ALLOCATED", 1 },
+  { "ON_UNAVAILABLE_FAIL", 0 },
+  { "ON_UNAVAILABLE_WHOLE", 2 },
+};
+const ProtobufCEnumDescriptor diskdelta__v1__on_unavailable__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "diskdelta.v1.OnUnavailable",
+  "OnUnavailable",
+  "Diskdelta__V1__OnUnavailable",
+  "diskdelta.v1",
+  3,
+  diskdelta__v1__on_unavailable__enum_values_by_number,
+  3,
+  diskdelta__v1__on_unavailable__enum_values_by_name,
+  1,
+  diskdelta__v1__on_unavailable__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
 static const ProtobufCEnumValue diskdelta__v1__virtual_hard_disk_type__enum_values_by_number[4] =
 {
   { "VIRTUAL_HARD_DISK_TYPE_UNKNOWN", "DISKDELTA__V1__VIRTUAL_HARD_DISK_TYPE__VIRTUAL_HARD_DISK_TYPE_UNKNOWN", 0 },
@@ -2181,6 +2476,34 @@ const ProtobufCEnumDescriptor diskdelta__v1__virtual_hard_disk_type__descriptor 
   diskdelta__v1__virtual_hard_disk_type__enum_values_by_name,
   2,
   diskdelta__v1__virtual_hard_disk_type__value_ranges,
+  NULL,NULL,NULL,NULL   /* reserved[1234] */
+};
+static const ProtobufCEnumValue diskdelta__v1__virtual_hard_disk_alignment__enum_values_by_number[2] =
+{
+  { "VIRTUAL_HARD_DISK_ALIGNMENT_BYTES_512", "DISKDELTA__V1__VIRTUAL_HARD_DISK_ALIGNMENT__VIRTUAL_HARD_DISK_ALIGNMENT_BYTES_512", 0 },
+  { "VIRTUAL_HARD_DISK_ALIGNMENT_KIB_4", "DISKDELTA__V1__VIRTUAL_HARD_DISK_ALIGNMENT__VIRTUAL_HARD_DISK_ALIGNMENT_KIB_4", 1 },
+};
+static const ProtobufCIntRange diskdelta__v1__virtual_hard_disk_alignment__value_ranges[] = {
+{0, 0},{0, 2}
+};
+static const ProtobufCEnumValueIndex diskdelta__v1__virtual_hard_disk_alignment__enum_values_by_name[2] =
+{
+  { "VIRTUAL_HARD_DISK_ALIGNMENT_BYTES_512", 0 },
+  { "VIRTUAL_HARD_DISK_ALIGNMENT_KIB_4", 1 },
+};
+const ProtobufCEnumDescriptor diskdelta__v1__virtual_hard_disk_alignment__descriptor =
+{
+  PROTOBUF_C__ENUM_DESCRIPTOR_MAGIC,
+  "diskdelta.v1.VirtualHardDiskAlignment",
+  "VirtualHardDiskAlignment",
+  "Diskdelta__V1__VirtualHardDiskAlignment",
+  "diskdelta.v1",
+  2,
+  diskdelta__v1__virtual_hard_disk_alignment__enum_values_by_number,
+  2,
+  diskdelta__v1__virtual_hard_disk_alignment__enum_values_by_name,
+  1,
+  diskdelta__v1__virtual_hard_disk_alignment__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
 static const ProtobufCEnumValue diskdelta__v1__baseline_kind__enum_values_by_number[6] =
@@ -2219,12 +2542,13 @@ const ProtobufCEnumDescriptor diskdelta__v1__baseline_kind__descriptor =
   diskdelta__v1__baseline_kind__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor diskdelta__v1__image_management__method_descriptors[10] =
+static const ProtobufCMethodDescriptor diskdelta__v1__image_management__method_descriptors[11] =
 {
   { "GetVirtualDiskChanges", &diskdelta__v1__get_virtual_disk_changes_request__descriptor, &diskdelta__v1__range_answer__descriptor },
   { "GetVirtualDiskChangesBatch", &diskdelta__v1__get_virtual_disk_changes_batch_request__descriptor, &diskdelta__v1__batch_range_answer__descriptor },
   { "GetVirtualDiskAllocation", &diskdelta__v1__get_virtual_disk_allocation_request__descriptor, &diskdelta__v1__range_answer__descriptor },
   { "GetVirtualDiskChangesSummary", &diskdelta__v1__get_virtual_disk_changes_request__descriptor, &diskdelta__v1__changes_summary__descriptor },
+  { "GetVirtualDiskAllocationSummary", &diskdelta__v1__get_virtual_disk_allocation_request__descriptor, &diskdelta__v1__changes_summary__descriptor },
   { "GetVirtualHardDiskSettingData", &diskdelta__v1__virtual_hard_disk_request__descriptor, &diskdelta__v1__virtual_hard_disk_setting_data__descriptor },
   { "GetVirtualHardDiskState", &diskdelta__v1__virtual_hard_disk_request__descriptor, &diskdelta__v1__virtual_hard_disk_state__descriptor },
   { "GetVHDSetInformation", &diskdelta__v1__virtual_hard_disk_request__descriptor, &diskdelta__v1__vhdset_information__descriptor },
@@ -2233,16 +2557,17 @@ static const ProtobufCMethodDescriptor diskdelta__v1__image_management__method_d
   { "ValidateVirtualHardDisk", &diskdelta__v1__virtual_hard_disk_request__descriptor, &diskdelta__v1__validation_report__descriptor },
 };
 const unsigned diskdelta__v1__image_management__method_indices_by_name[] = {
-  6,        /* GetVHDSetInformation */
-  7,        /* GetVHDSnapshotInformation */
+  7,        /* GetVHDSetInformation */
+  8,        /* GetVHDSnapshotInformation */
   2,        /* GetVirtualDiskAllocation */
+  4,        /* GetVirtualDiskAllocationSummary */
   0,        /* GetVirtualDiskChanges */
   1,        /* GetVirtualDiskChangesBatch */
   3,        /* GetVirtualDiskChangesSummary */
-  4,        /* GetVirtualHardDiskSettingData */
-  5,        /* GetVirtualHardDiskState */
-  8,        /* ListBaselines */
-  9         /* ValidateVirtualHardDisk */
+  5,        /* GetVirtualHardDiskSettingData */
+  6,        /* GetVirtualHardDiskState */
+  9,        /* ListBaselines */
+  10         /* ValidateVirtualHardDisk */
 };
 const ProtobufCServiceDescriptor diskdelta__v1__image_management__descriptor =
 {
@@ -2251,7 +2576,7 @@ const ProtobufCServiceDescriptor diskdelta__v1__image_management__descriptor =
   "ImageManagement",
   "Diskdelta__V1__ImageManagement",
   "diskdelta.v1",
-  10,
+  11,
   diskdelta__v1__image_management__method_descriptors,
   diskdelta__v1__image_management__method_indices_by_name
 };
@@ -2287,13 +2612,21 @@ void diskdelta__v1__image_management__get_virtual_disk_changes_summary(ProtobufC
   assert(service->descriptor == &diskdelta__v1__image_management__descriptor);
   service->invoke(service, 3, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
+void diskdelta__v1__image_management__get_virtual_disk_allocation_summary(ProtobufCService *service,
+                                                                          const Diskdelta__V1__GetVirtualDiskAllocationRequest *input,
+                                                                          Diskdelta__V1__ChangesSummary_Closure closure,
+                                                                          void *closure_data)
+{
+  assert(service->descriptor == &diskdelta__v1__image_management__descriptor);
+  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
 void diskdelta__v1__image_management__get_virtual_hard_disk_setting_data(ProtobufCService *service,
                                                                          const Diskdelta__V1__VirtualHardDiskRequest *input,
                                                                          Diskdelta__V1__VirtualHardDiskSettingData_Closure closure,
                                                                          void *closure_data)
 {
   assert(service->descriptor == &diskdelta__v1__image_management__descriptor);
-  service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void diskdelta__v1__image_management__get_virtual_hard_disk_state(ProtobufCService *service,
                                                                   const Diskdelta__V1__VirtualHardDiskRequest *input,
@@ -2301,7 +2634,7 @@ void diskdelta__v1__image_management__get_virtual_hard_disk_state(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &diskdelta__v1__image_management__descriptor);
-  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void diskdelta__v1__image_management__get_vhdset_information(ProtobufCService *service,
                                                              const Diskdelta__V1__VirtualHardDiskRequest *input,
@@ -2309,7 +2642,7 @@ void diskdelta__v1__image_management__get_vhdset_information(ProtobufCService *s
                                                              void *closure_data)
 {
   assert(service->descriptor == &diskdelta__v1__image_management__descriptor);
-  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void diskdelta__v1__image_management__get_vhdsnapshot_information(ProtobufCService *service,
                                                                   const Diskdelta__V1__VHDSnapshotRequest *input,
@@ -2317,7 +2650,7 @@ void diskdelta__v1__image_management__get_vhdsnapshot_information(ProtobufCServi
                                                                   void *closure_data)
 {
   assert(service->descriptor == &diskdelta__v1__image_management__descriptor);
-  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void diskdelta__v1__image_management__list_baselines(ProtobufCService *service,
                                                      const Diskdelta__V1__VirtualHardDiskRequest *input,
@@ -2325,7 +2658,7 @@ void diskdelta__v1__image_management__list_baselines(ProtobufCService *service,
                                                      void *closure_data)
 {
   assert(service->descriptor == &diskdelta__v1__image_management__descriptor);
-  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void diskdelta__v1__image_management__validate_virtual_hard_disk(ProtobufCService *service,
                                                                  const Diskdelta__V1__VirtualHardDiskRequest *input,
@@ -2333,7 +2666,7 @@ void diskdelta__v1__image_management__validate_virtual_hard_disk(ProtobufCServic
                                                                  void *closure_data)
 {
   assert(service->descriptor == &diskdelta__v1__image_management__descriptor);
-  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void diskdelta__v1__image_management__init (Diskdelta__V1__ImageManagement_Service *service,
                                             Diskdelta__V1__ImageManagement_ServiceDestroy destroy)

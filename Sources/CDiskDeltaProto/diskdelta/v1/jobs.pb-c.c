@@ -440,7 +440,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__delete_job_response__descriptor 
   (ProtobufCMessageInit) diskdelta__v1__delete_job_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__job__field_descriptors[9] =
+static const ProtobufCFieldDescriptor diskdelta__v1__job__field_descriptors[19] =
 {
   {
     "id",
@@ -550,22 +550,152 @@ static const ProtobufCFieldDescriptor diskdelta__v1__job__field_descriptors[9] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "reason",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, reason),
+    &diskdelta__v1__reason__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "detail_code",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, detail_code),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "time_submitted",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, time_submitted),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "time_of_last_state_change",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, time_of_last_state_change),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "owner",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, owner),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "totals",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, totals),
+    &diskdelta__v1__answer_totals__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "expires",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, expires),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "since",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, since),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "target",
+    18,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, target),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    19,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__Job, epoch),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__job__field_indices_by_name[] = {
+  10,   /* field[10] = detail_code */
   4,   /* field[4] = elapsed_time */
+  18,   /* field[18] = epoch */
   5,   /* field[5] = error_code */
   6,   /* field[6] = error_description */
+  15,   /* field[15] = expires */
   0,   /* field[0] = id */
   1,   /* field[1] = job_state */
+  13,   /* field[13] = owner */
   2,   /* field[2] = percent_complete */
+  9,   /* field[9] = reason */
   8,   /* field[8] = request */
   7,   /* field[7] = return_value */
+  16,   /* field[16] = since */
   3,   /* field[3] = start_time */
+  17,   /* field[17] = target */
+  12,   /* field[12] = time_of_last_state_change */
+  11,   /* field[11] = time_submitted */
+  14,   /* field[14] = totals */
 };
 static const ProtobufCIntRange diskdelta__v1__job__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 9 }
+  { 0, 19 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__job__descriptor =
 {
@@ -575,7 +705,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__job__descriptor =
   "Diskdelta__V1__Job",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__Job),
-  9,
+  19,
   diskdelta__v1__job__field_descriptors,
   diskdelta__v1__job__field_indices_by_name,
   1,  diskdelta__v1__job__number_ranges,

@@ -15,10 +15,13 @@ PROTOBUF_C__BEGIN_DECLS
 #endif
 
 #include "diskdelta/v1/answer.pb-c.h"
+#include "diskdelta/v1/outcome.pb-c.h"
+#include "diskdelta/v1/status.pb-c.h"
 
 typedef struct Diskdelta__V1__GetVirtualDiskChangesRequest Diskdelta__V1__GetVirtualDiskChangesRequest;
 typedef struct Diskdelta__V1__GetVirtualDiskChangesBatchRequest Diskdelta__V1__GetVirtualDiskChangesBatchRequest;
 typedef struct Diskdelta__V1__BatchRangeAnswer Diskdelta__V1__BatchRangeAnswer;
+typedef struct Diskdelta__V1__BatchDiskEnd Diskdelta__V1__BatchDiskEnd;
 typedef struct Diskdelta__V1__GetVirtualDiskAllocationRequest Diskdelta__V1__GetVirtualDiskAllocationRequest;
 typedef struct Diskdelta__V1__ChangesSummary Diskdelta__V1__ChangesSummary;
 typedef struct Diskdelta__V1__VirtualHardDiskRequest Diskdelta__V1__VirtualHardDiskRequest;
@@ -39,6 +42,25 @@ typedef struct Diskdelta__V1__ValidationProblem Diskdelta__V1__ValidationProblem
 /* --- enums --- */
 
 /*
+ * What to answer with where the changes since the baseline can't be told: it is not known, not usable, or no id at all. Any
+ * other failure stays one.
+ */
+typedef enum _Diskdelta__V1__OnUnavailable {
+  /*
+   * Nothing: the reason is the answer.
+   */
+  DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_FAIL = 0,
+  /*
+   * The ranges that hold data: a full backup, for a copy that starts from zeroes.
+   */
+  DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_ALLOCATED = 1,
+  /*
+   * The whole window, as one range of data.
+   */
+  DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_WHOLE = 2
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__ON_UNAVAILABLE)
+} Diskdelta__V1__OnUnavailable;
+/*
  * Msvm_VirtualHardDiskSettingData.Type.
  */
 typedef enum _Diskdelta__V1__VirtualHardDiskType {
@@ -48,6 +70,14 @@ typedef enum _Diskdelta__V1__VirtualHardDiskType {
   DISKDELTA__V1__VIRTUAL_HARD_DISK_TYPE__VIRTUAL_HARD_DISK_TYPE_DIFFERENCING = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__VIRTUAL_HARD_DISK_TYPE)
 } Diskdelta__V1__VirtualHardDiskType;
+/*
+ * Msvm_VirtualHardDiskState.Alignment.
+ */
+typedef enum _Diskdelta__V1__VirtualHardDiskAlignment {
+  DISKDELTA__V1__VIRTUAL_HARD_DISK_ALIGNMENT__VIRTUAL_HARD_DISK_ALIGNMENT_BYTES_512 = 0,
+  DISKDELTA__V1__VIRTUAL_HARD_DISK_ALIGNMENT__VIRTUAL_HARD_DISK_ALIGNMENT_KIB_4 = 1
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__VIRTUAL_HARD_DISK_ALIGNMENT)
+} Diskdelta__V1__VirtualHardDiskAlignment;
 typedef enum _Diskdelta__V1__BaselineKind {
   DISKDELTA__V1__BASELINE_KIND__BASELINE_KIND_UNKNOWN = 0,
   DISKDELTA__V1__BASELINE_KIND__BASELINE_KIND_LAYER = 1,
@@ -94,6 +124,7 @@ struct  Diskdelta__V1__GetVirtualDiskChangesRequest
    * Where not empty: the epoch the disk must be in, else the answer is EPOCH_CHANGED.
    */
   char *if_epoch;
+  Diskdelta__V1__OnUnavailable on_unavailable;
   Diskdelta__V1__GetVirtualDiskChangesRequest__WindowCase window_case;
   union {
     uint64_t byte_length;
@@ -101,12 +132,15 @@ struct  Diskdelta__V1__GetVirtualDiskChangesRequest
 };
 #define DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__get_virtual_disk_changes_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__WINDOW__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_FAIL, DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__WINDOW__NOT_SET, {0} }
 
 
 struct  Diskdelta__V1__GetVirtualDiskChangesBatchRequest
 {
   ProtobufCMessage base;
+  /*
+   * The same disk may be there more than once.
+   */
   size_t n_disks;
   Diskdelta__V1__GetVirtualDiskChangesRequest **disks;
 };
@@ -115,18 +149,51 @@ struct  Diskdelta__V1__GetVirtualDiskChangesBatchRequest
     , 0,NULL }
 
 
+typedef enum {
+  DISKDELTA__V1__BATCH_RANGE_ANSWER__PART__NOT_SET = 0,
+  DISKDELTA__V1__BATCH_RANGE_ANSWER__PART_ANSWER = 2,
+  DISKDELTA__V1__BATCH_RANGE_ANSWER__PART_END = 3
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__BATCH_RANGE_ANSWER__PART__CASE)
+} Diskdelta__V1__BatchRangeAnswer__PartCase;
+
+/*
+ * One message of the answer about one of many disks. For each disk they are those of an answer of its own, followed by an
+ * end, after which nothing more comes of this disk.
+ */
 struct  Diskdelta__V1__BatchRangeAnswer
 {
   ProtobufCMessage base;
   /*
-   * The position of the disk in the request.
+   * The position of the disk in the request, from 0.
    */
   uint32_t disk;
-  Diskdelta__V1__RangeAnswer *answer;
+  Diskdelta__V1__BatchRangeAnswer__PartCase part_case;
+  union {
+    Diskdelta__V1__RangeAnswer *answer;
+    Diskdelta__V1__BatchDiskEnd *end;
+  };
 };
 #define DISKDELTA__V1__BATCH_RANGE_ANSWER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__batch_range_answer__descriptor) \
-    , 0, NULL }
+    , 0, DISKDELTA__V1__BATCH_RANGE_ANSWER__PART__NOT_SET, {0} }
+
+
+/*
+ * How the answer about one of many disks ended: what the END frame would have carried, had it been asked about alone.
+ */
+struct  Diskdelta__V1__BatchDiskEnd
+{
+  ProtobufCMessage base;
+  Diskdelta__V1__Status status;
+  /*
+   * A sentence; empty where the status is OK.
+   */
+  char *message;
+  Diskdelta__V1__StatusDetails *details;
+};
+#define DISKDELTA__V1__BATCH_DISK_END__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__batch_disk_end__descriptor) \
+    , DISKDELTA__V1__STATUS__STATUS_OK, (char *)protobuf_c_empty_string, NULL }
 
 
 typedef enum {
@@ -155,9 +222,15 @@ struct  Diskdelta__V1__GetVirtualDiskAllocationRequest
     , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__WINDOW__NOT_SET, {0} }
 
 
+/*
+ * The answer is complete where the call's status is OK.
+ */
 struct  Diskdelta__V1__ChangesSummary
 {
   ProtobufCMessage base;
+  /*
+   * As of the answer with the ranges. All sums are of ranges widened to its granularity.
+   */
   Diskdelta__V1__AnswerHeader *header;
   uint64_t ranges;
   uint64_t bytes;
@@ -192,6 +265,9 @@ struct  Diskdelta__V1__VirtualHardDiskRequest
 struct  Diskdelta__V1__VirtualHardDiskSettingData
 {
   ProtobufCMessage base;
+  /*
+   * Of the leaf.
+   */
   Diskdelta__V1__VirtualHardDiskType type;
   Diskdelta__V1__ImageFormat format;
   char *path;
@@ -223,10 +299,24 @@ struct  Diskdelta__V1__VirtualHardDiskSettingData
    */
   size_t n_chain;
   Diskdelta__V1__Layer **chain;
+  /*
+   * The identity that the leaf demands of its parent, a GUID in braces; empty where it has no parent, or the format demands
+   * none.
+   */
+  char *parent_identifier;
+  /*
+   * The time of modification of the parent that the leaf remembers, in the form of RFC 3339: VHD only; else empty.
+   */
+  char *parent_timestamp;
+  /*
+   * What the offsets of the data in the file are multiples of, in bytes: the largest power of two of which that is sure, by
+   * the rules of the format.
+   */
+  uint64_t data_alignment;
 };
 #define DISKDELTA__V1__VIRTUAL_HARD_DISK_SETTING_DATA__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__virtual_hard_disk_setting_data__descriptor) \
-    , DISKDELTA__V1__VIRTUAL_HARD_DISK_TYPE__VIRTUAL_HARD_DISK_TYPE_UNKNOWN, DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_UNKNOWN, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL }
+    , DISKDELTA__V1__VIRTUAL_HARD_DISK_TYPE__VIRTUAL_HARD_DISK_TYPE_UNKNOWN, DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_UNKNOWN, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
 
 
 /*
@@ -244,22 +334,68 @@ struct  Diskdelta__V1__Layer
     , (char *)protobuf_c_empty_string, DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_UNKNOWN, (char *)protobuf_c_empty_string }
 
 
+typedef enum {
+  DISKDELTA__V1__VIRTUAL_HARD_DISK_STATE__FRAGMENTATION__NOT_SET = 0,
+  DISKDELTA__V1__VIRTUAL_HARD_DISK_STATE__FRAGMENTATION_FRAGMENTATION_PERCENTAGE = 6
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__VIRTUAL_HARD_DISK_STATE__FRAGMENTATION__CASE)
+} Diskdelta__V1__VirtualHardDiskState__FragmentationCase;
+
+/*
+ * After Msvm_VirtualHardDiskState: of the leaf's file.
+ */
 struct  Diskdelta__V1__VirtualHardDiskState
 {
   ProtobufCMessage base;
+  /*
+   * The storage that the file takes, in bytes; a sparse file takes less than its length.
+   */
   uint64_t file_size;
+  /*
+   * The length of the file in bytes.
+   */
+  uint64_t file_length;
+  /*
+   * Whether somebody holds a lock on the file at this moment, as a program that writes to it does.
+   */
+  protobuf_c_boolean in_use;
+  /*
+   * The size of a physical sector that the disk shows, in bytes.
+   */
+  uint32_t physical_sector_size;
+  Diskdelta__V1__VirtualHardDiskAlignment alignment;
+  /*
+   * The time of the file's last modification, in the form of RFC 3339, to the nanosecond.
+   */
+  char *timestamp;
+  char *epoch;
+  Diskdelta__V1__VirtualHardDiskState__FragmentationCase fragmentation_case;
+  union {
+    uint32_t fragmentation_percentage;
+  };
 };
 #define DISKDELTA__V1__VIRTUAL_HARD_DISK_STATE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__virtual_hard_disk_state__descriptor) \
-    , 0 }
+    , 0, 0, 0, 0, DISKDELTA__V1__VIRTUAL_HARD_DISK_ALIGNMENT__VIRTUAL_HARD_DISK_ALIGNMENT_BYTES_512, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, DISKDELTA__V1__VIRTUAL_HARD_DISK_STATE__FRAGMENTATION__NOT_SET, {0} }
 
 
+/*
+ * After Msvm_VHDSetInformation.
+ */
 struct  Diskdelta__V1__VHDSetInformation
 {
   ProtobufCMessage base;
+  /*
+   * The catalogue of the set, as the request named it.
+   */
   char *path;
+  /*
+   * Hyper-V's SnapshotIdList: GUIDs in braces, the newest first.
+   */
   size_t n_snapshot_ids;
   char **snapshot_ids;
+  /*
+   * The files of the set, as they are named here: the leaf's chain, and the files of snapshots beside it.
+   */
   size_t n_all_paths;
   char **all_paths;
 };
@@ -273,7 +409,7 @@ struct  Diskdelta__V1__VHDSnapshotRequest
   ProtobufCMessage base;
   char *path;
   /*
-   * Empty means all.
+   * Empty means all. One that the set does not have is BASELINE_UNKNOWN.
    */
   size_t n_snapshot_ids;
   char **snapshot_ids;
@@ -283,15 +419,36 @@ struct  Diskdelta__V1__VHDSnapshotRequest
     , (char *)protobuf_c_empty_string, 0,NULL }
 
 
+/*
+ * After Msvm_VHDSnapshotInformation.
+ */
 struct  Diskdelta__V1__VHDSnapshotInformation
 {
   ProtobufCMessage base;
+  /*
+   * The catalogue of the set, as the request named it.
+   */
   char *file_path;
+  /*
+   * A GUID in braces.
+   */
   char *snapshot_id;
+  /*
+   * The file that holds the snapshot's state; empty where only a reference is left.
+   */
   char *snapshot_path;
+  /*
+   * The files below it: the immediate parent first, the base last. Empty where the file is not there.
+   */
   size_t n_parent_paths;
   char **parent_paths;
+  /*
+   * RFC 3339; empty where the catalogue does not say.
+   */
   char *creation_time;
+  /*
+   * Empty where the catalogue does not say.
+   */
   char *resilient_change_tracking_id;
 };
 #define DISKDELTA__V1__VHDSNAPSHOT_INFORMATION__INIT \
@@ -378,6 +535,9 @@ struct  Diskdelta__V1__ChangeTrackingState
 struct  Diskdelta__V1__ValidationReport
 {
   ProtobufCMessage base;
+  /*
+   * Empty where the disk and its chain are sound.
+   */
   size_t n_problems;
   Diskdelta__V1__ValidationProblem **problems;
 };
@@ -389,6 +549,9 @@ struct  Diskdelta__V1__ValidationReport
 struct  Diskdelta__V1__ValidationProblem
 {
   ProtobufCMessage base;
+  /*
+   * The name of a Reason.
+   */
   char *reason;
   char *path;
   uint64_t offset;
@@ -455,6 +618,25 @@ Diskdelta__V1__BatchRangeAnswer *
                       const uint8_t       *data);
 void   diskdelta__v1__batch_range_answer__free_unpacked
                      (Diskdelta__V1__BatchRangeAnswer *message,
+                      ProtobufCAllocator *allocator);
+/* Diskdelta__V1__BatchDiskEnd methods */
+void   diskdelta__v1__batch_disk_end__init
+                     (Diskdelta__V1__BatchDiskEnd         *message);
+size_t diskdelta__v1__batch_disk_end__get_packed_size
+                     (const Diskdelta__V1__BatchDiskEnd   *message);
+size_t diskdelta__v1__batch_disk_end__pack
+                     (const Diskdelta__V1__BatchDiskEnd   *message,
+                      uint8_t             *out);
+size_t diskdelta__v1__batch_disk_end__pack_to_buffer
+                     (const Diskdelta__V1__BatchDiskEnd   *message,
+                      ProtobufCBuffer     *buffer);
+Diskdelta__V1__BatchDiskEnd *
+       diskdelta__v1__batch_disk_end__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   diskdelta__v1__batch_disk_end__free_unpacked
+                     (Diskdelta__V1__BatchDiskEnd *message,
                       ProtobufCAllocator *allocator);
 /* Diskdelta__V1__GetVirtualDiskAllocationRequest methods */
 void   diskdelta__v1__get_virtual_disk_allocation_request__init
@@ -752,6 +934,9 @@ typedef void (*Diskdelta__V1__GetVirtualDiskChangesBatchRequest_Closure)
 typedef void (*Diskdelta__V1__BatchRangeAnswer_Closure)
                  (const Diskdelta__V1__BatchRangeAnswer *message,
                   void *closure_data);
+typedef void (*Diskdelta__V1__BatchDiskEnd_Closure)
+                 (const Diskdelta__V1__BatchDiskEnd *message,
+                  void *closure_data);
 typedef void (*Diskdelta__V1__GetVirtualDiskAllocationRequest_Closure)
                  (const Diskdelta__V1__GetVirtualDiskAllocationRequest *message,
                   void *closure_data);
@@ -820,6 +1005,10 @@ struct Diskdelta__V1__ImageManagement_Service
                                            const Diskdelta__V1__GetVirtualDiskChangesRequest *input,
                                            Diskdelta__V1__ChangesSummary_Closure closure,
                                            void *closure_data);
+  void (*get_virtual_disk_allocation_summary)(Diskdelta__V1__ImageManagement_Service *service,
+                                              const Diskdelta__V1__GetVirtualDiskAllocationRequest *input,
+                                              Diskdelta__V1__ChangesSummary_Closure closure,
+                                              void *closure_data);
   void (*get_virtual_hard_disk_setting_data)(Diskdelta__V1__ImageManagement_Service *service,
                                              const Diskdelta__V1__VirtualHardDiskRequest *input,
                                              Diskdelta__V1__VirtualHardDiskSettingData_Closure closure,
@@ -856,6 +1045,7 @@ void diskdelta__v1__image_management__init (Diskdelta__V1__ImageManagement_Servi
       function_prefix__ ## get_virtual_disk_changes_batch,\
       function_prefix__ ## get_virtual_disk_allocation,\
       function_prefix__ ## get_virtual_disk_changes_summary,\
+      function_prefix__ ## get_virtual_disk_allocation_summary,\
       function_prefix__ ## get_virtual_hard_disk_setting_data,\
       function_prefix__ ## get_virtual_hard_disk_state,\
       function_prefix__ ## get_vhdset_information,\
@@ -878,6 +1068,10 @@ void diskdelta__v1__image_management__get_virtual_disk_changes_summary(ProtobufC
                                                                        const Diskdelta__V1__GetVirtualDiskChangesRequest *input,
                                                                        Diskdelta__V1__ChangesSummary_Closure closure,
                                                                        void *closure_data);
+void diskdelta__v1__image_management__get_virtual_disk_allocation_summary(ProtobufCService *service,
+                                                                          const Diskdelta__V1__GetVirtualDiskAllocationRequest *input,
+                                                                          Diskdelta__V1__ChangesSummary_Closure closure,
+                                                                          void *closure_data);
 void diskdelta__v1__image_management__get_virtual_hard_disk_setting_data(ProtobufCService *service,
                                                                          const Diskdelta__V1__VirtualHardDiskRequest *input,
                                                                          Diskdelta__V1__VirtualHardDiskSettingData_Closure closure,
@@ -905,11 +1099,14 @@ void diskdelta__v1__image_management__validate_virtual_hard_disk(ProtobufCServic
 
 /* --- descriptors --- */
 
+extern const ProtobufCEnumDescriptor    diskdelta__v1__on_unavailable__descriptor;
 extern const ProtobufCEnumDescriptor    diskdelta__v1__virtual_hard_disk_type__descriptor;
+extern const ProtobufCEnumDescriptor    diskdelta__v1__virtual_hard_disk_alignment__descriptor;
 extern const ProtobufCEnumDescriptor    diskdelta__v1__baseline_kind__descriptor;
 extern const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_changes_request__descriptor;
 extern const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_changes_batch_request__descriptor;
 extern const ProtobufCMessageDescriptor diskdelta__v1__batch_range_answer__descriptor;
+extern const ProtobufCMessageDescriptor diskdelta__v1__batch_disk_end__descriptor;
 extern const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_allocation_request__descriptor;
 extern const ProtobufCMessageDescriptor diskdelta__v1__changes_summary__descriptor;
 extern const ProtobufCMessageDescriptor diskdelta__v1__virtual_hard_disk_request__descriptor;

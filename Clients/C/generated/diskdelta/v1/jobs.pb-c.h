@@ -16,6 +16,8 @@ PROTOBUF_C__BEGIN_DECLS
 
 #include "diskdelta/v1/answer.pb-c.h"
 #include "diskdelta/v1/image_management.pb-c.h"
+#include "diskdelta/v1/outcome.pb-c.h"
+#include "diskdelta/v1/reason.pb-c.h"
 
 typedef struct Diskdelta__V1__JobRequest Diskdelta__V1__JobRequest;
 typedef struct Diskdelta__V1__JobResultsRequest Diskdelta__V1__JobResultsRequest;
@@ -57,6 +59,9 @@ struct  Diskdelta__V1__JobResultsRequest
 {
   ProtobufCMessage base;
   char *id;
+  /*
+   * Where to begin, in bytes: a multiple of the logical sector inside the window of the job. 0 means the start of the window.
+   */
   uint64_t byte_offset;
 };
 #define DISKDELTA__V1__JOB_RESULTS_REQUEST__INIT \
@@ -93,25 +98,80 @@ struct  Diskdelta__V1__DeleteJobResponse
      }
 
 
+/*
+ * After CIM_ConcreteJob.
+ */
 struct  Diskdelta__V1__Job
 {
   ProtobufCMessage base;
+  /*
+   * CIM's InstanceID: a GUID in braces.
+   */
   char *id;
   Diskdelta__V1__JobState job_state;
+  /*
+   * From 0 to 100; 100 only where the job is completed.
+   */
   uint32_t percent_complete;
+  /*
+   * When it began to run, in the form of RFC 3339; empty before.
+   */
   char *start_time;
   /*
-   * In milliseconds.
+   * The milliseconds that it has run, or ran; through a restart of the server they go on.
    */
   uint64_t elapsed_time;
+  /*
+   * 0 where it did not fail; else Hyper-V's return value for the reason.
+   */
   uint32_t error_code;
+  /*
+   * A sentence; empty where it did not fail.
+   */
   char *error_description;
+  /*
+   * 4096 while it has not ended; 0 where it is completed; else as error_code.
+   */
   uint32_t return_value;
   Diskdelta__V1__GetVirtualDiskChangesRequest *request;
+  /*
+   * Why it did not complete; REASON_NONE where it did, or has not ended.
+   */
+  Diskdelta__V1__Reason reason;
+  /*
+   * The Win32 error code with the detail; 0 where there is none.
+   */
+  uint32_t detail_code;
+  /*
+   * RFC 3339.
+   */
+  char *time_submitted;
+  /*
+   * RFC 3339.
+   */
+  char *time_of_last_state_change;
+  /*
+   * Who started it; empty where the server did not ask.
+   */
+  char *owner;
+  /*
+   * The sum of its answer, where it is completed.
+   */
+  Diskdelta__V1__AnswerTotals *totals;
+  /*
+   * When the server will forget it, in the form of RFC 3339; empty while it has not ended.
+   */
+  char *expires;
+  /*
+   * The canonical ids of the baseline and the target, and the epoch, as the header of the answer has them.
+   */
+  char *since;
+  char *target;
+  char *epoch;
 };
 #define DISKDELTA__V1__JOB__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__job__descriptor) \
-    , (char *)protobuf_c_empty_string, DISKDELTA__V1__JOB_STATE__JOB_STATE_UNKNOWN, 0, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, 0, NULL }
+    , (char *)protobuf_c_empty_string, DISKDELTA__V1__JOB_STATE__JOB_STATE_UNKNOWN, 0, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, 0, NULL, DISKDELTA__V1__REASON__REASON_NONE, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /* Diskdelta__V1__JobRequest methods */

@@ -97,7 +97,7 @@ void   diskdelta__v1__answer_totals__free_unpacked
   assert(message->base.descriptor == &diskdelta__v1__answer_totals__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor diskdelta__v1__status_details__field_descriptors[5] =
+static const ProtobufCFieldDescriptor diskdelta__v1__status_details__field_descriptors[6] =
 {
   {
     "reason",
@@ -159,18 +159,31 @@ static const ProtobufCFieldDescriptor diskdelta__v1__status_details__field_descr
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "retry_delay",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__StatusDetails, retry_delay),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__status_details__field_indices_by_name[] = {
   2,   /* field[2] = detail_code */
   0,   /* field[0] = reason */
   3,   /* field[3] = resume_offset */
+  5,   /* field[5] = retry_delay */
   1,   /* field[1] = return_value */
   4,   /* field[4] = totals */
 };
 static const ProtobufCIntRange diskdelta__v1__status_details__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__status_details__descriptor =
 {
@@ -180,7 +193,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__status_details__descriptor =
   "Diskdelta__V1__StatusDetails",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__StatusDetails),
-  5,
+  6,
   diskdelta__v1__status_details__field_descriptors,
   diskdelta__v1__status_details__field_indices_by_name,
   1,  diskdelta__v1__status_details__number_ranges,

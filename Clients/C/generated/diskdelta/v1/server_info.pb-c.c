@@ -353,7 +353,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__get_server_info_response__descri
   (ProtobufCMessageInit) diskdelta__v1__get_server_info_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__server_limits__field_descriptors[8] =
+static const ProtobufCFieldDescriptor diskdelta__v1__server_limits__field_descriptors[12] =
 {
   {
     "max_frame_size",
@@ -451,11 +451,63 @@ static const ProtobufCFieldDescriptor diskdelta__v1__server_limits__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "max_calls_per_identity",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, max_calls_per_identity),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_batch_disks",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, max_batch_disks),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_jobs_per_identity",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, max_jobs_per_identity),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "job_retention",
+    12,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__ServerLimits, job_retention),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__server_limits__field_indices_by_name[] = {
   6,   /* field[6] = connection_age */
   5,   /* field[5] = connection_idle_time */
+  11,   /* field[11] = job_retention */
+  9,   /* field[9] = max_batch_disks */
+  8,   /* field[8] = max_calls_per_identity */
   0,   /* field[0] = max_frame_size */
+  10,   /* field[10] = max_jobs_per_identity */
   4,   /* field[4] = max_metadata_size */
   1,   /* field[1] = max_request_size */
   2,   /* field[2] = max_streams */
@@ -465,7 +517,7 @@ static const unsigned diskdelta__v1__server_limits__field_indices_by_name[] = {
 static const ProtobufCIntRange diskdelta__v1__server_limits__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 12 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__server_limits__descriptor =
 {
@@ -475,7 +527,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__server_limits__descriptor =
   "Diskdelta__V1__ServerLimits",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__ServerLimits),
-  8,
+  12,
   diskdelta__v1__server_limits__field_descriptors,
   diskdelta__v1__server_limits__field_indices_by_name,
   1,  diskdelta__v1__server_limits__number_ranges,

@@ -4,6 +4,7 @@
 #define DISKDELTA_ANSWER_H
 
 #include <diskdelta/common.h>
+#include <diskdelta/reason.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -84,6 +85,9 @@ struct diskdelta_answer_header {
     /* The window answered for, in bytes, after clipping to the disk. */
     uint64_t window_offset;
     uint64_t window_length;
+    /* Where the changes could not be told and the request took something else for them: why. REASON_NONE and empty otherwise. */
+    diskdelta_reason basis_reason;
+    const char *basis_message;
 };
 
 /* A batch as runs. A batch starts where the one before it ended (`processed_end`), the first at the start of the window. */

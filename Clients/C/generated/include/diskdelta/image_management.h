@@ -5,10 +5,28 @@
 
 #include <diskdelta/common.h>
 #include <diskdelta/answer.h>
+#include <diskdelta/outcome.h>
+#include <diskdelta/status.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/*
+ * What to answer with where the changes since the baseline can't be told: it is not known, not usable, or no id at all. Any
+ * other failure stays one.
+ */
+typedef enum diskdelta_on_unavailable {
+    /* Nothing: the reason is the answer. */
+    DISKDELTA_ON_UNAVAILABLE_FAIL = 0,
+    /* The ranges that hold data: a full backup, for a copy that starts from zeroes. */
+    DISKDELTA_ON_UNAVAILABLE_ALLOCATED = 1,
+    /* The whole window, as one range of data. */
+    DISKDELTA_ON_UNAVAILABLE_WHOLE = 2,
+} diskdelta_on_unavailable;
+
+/* The name of a value, as in "ALLOCATED"; "UNKNOWN" for a number without one. */
+DISKDELTA_API const char *diskdelta_on_unavailable_name(diskdelta_on_unavailable value);
 
 /* Msvm_VirtualHardDiskSettingData.Type. */
 typedef enum diskdelta_virtual_hard_disk_type {
@@ -20,6 +38,15 @@ typedef enum diskdelta_virtual_hard_disk_type {
 
 /* The name of a value, as in "FIXED"; "UNKNOWN" for a number without one. */
 DISKDELTA_API const char *diskdelta_virtual_hard_disk_type_name(diskdelta_virtual_hard_disk_type value);
+
+/* Msvm_VirtualHardDiskState.Alignment. */
+typedef enum diskdelta_virtual_hard_disk_alignment {
+    DISKDELTA_VIRTUAL_HARD_DISK_ALIGNMENT_BYTES_512 = 0,
+    DISKDELTA_VIRTUAL_HARD_DISK_ALIGNMENT_KIB_4 = 1,
+} diskdelta_virtual_hard_disk_alignment;
+
+/* The name of a value, as in "KIB_4"; "UNKNOWN" for a number without one. */
+DISKDELTA_API const char *diskdelta_virtual_hard_disk_alignment_name(diskdelta_virtual_hard_disk_alignment value);
 
 typedef enum diskdelta_baseline_kind {
     DISKDELTA_BASELINE_KIND_UNKNOWN = 0,
@@ -36,6 +63,7 @@ DISKDELTA_API const char *diskdelta_baseline_kind_name(diskdelta_baseline_kind v
 typedef struct diskdelta_get_virtual_disk_changes_request diskdelta_get_virtual_disk_changes_request;
 typedef struct diskdelta_get_virtual_disk_changes_batch_request diskdelta_get_virtual_disk_changes_batch_request;
 typedef struct diskdelta_batch_range_answer diskdelta_batch_range_answer;
+typedef struct diskdelta_batch_disk_end diskdelta_batch_disk_end;
 typedef struct diskdelta_get_virtual_disk_allocation_request diskdelta_get_virtual_disk_allocation_request;
 typedef struct diskdelta_changes_summary diskdelta_changes_summary;
 typedef struct diskdelta_virtual_hard_disk_request diskdelta_virtual_hard_disk_request;
@@ -72,6 +100,7 @@ struct diskdelta_get_virtual_disk_changes_request {
     uint64_t granularity;
     /* Where not empty: the epoch the disk must be in, else the answer is EPOCH_CHANGED. */
     const char *if_epoch;
+    diskdelta_on_unavailable on_unavailable;
 };
 
 /* Starts every diskdelta_get_virtual_disk_changes_request: everything else is 0 or empty. */
@@ -80,6 +109,7 @@ struct diskdelta_get_virtual_disk_changes_request {
 struct diskdelta_get_virtual_disk_changes_batch_request {
     /* The size of this structure, as DISKDELTA_GET_VIRTUAL_DISK_CHANGES_BATCH_REQUEST_INIT sets it. */
     size_t struct_size;
+    /* The same disk may be there more than once. */
     const diskdelta_get_virtual_disk_changes_request *const *disks;
     size_t disks_count;
 };
@@ -87,10 +117,33 @@ struct diskdelta_get_virtual_disk_changes_batch_request {
 /* Starts every diskdelta_get_virtual_disk_changes_batch_request: everything else is 0 or empty. */
 #define DISKDELTA_GET_VIRTUAL_DISK_CHANGES_BATCH_REQUEST_INIT {.struct_size = sizeof(struct diskdelta_get_virtual_disk_changes_batch_request)}
 
+/* Which member of diskdelta_batch_range_answer's `part` is set. */
+typedef enum diskdelta_batch_range_answer_part {
+    DISKDELTA_BATCH_RANGE_ANSWER_PART_NOT_SET = 0,
+    DISKDELTA_BATCH_RANGE_ANSWER_PART_ANSWER = 2,
+    DISKDELTA_BATCH_RANGE_ANSWER_PART_END = 3,
+} diskdelta_batch_range_answer_part;
+
+/*
+ * One message of the answer about one of many disks. For each disk they are those of an answer of its own, followed by an
+ * end, after which nothing more comes of this disk.
+ */
 struct diskdelta_batch_range_answer {
-    /* The position of the disk in the request. */
+    /* The position of the disk in the request, from 0. */
     uint32_t disk;
-    const diskdelta_range_answer *answer;
+    diskdelta_batch_range_answer_part part_case;
+    union {
+        const diskdelta_range_answer *answer;
+        const diskdelta_batch_disk_end *end;
+    } part;
+};
+
+/* How the answer about one of many disks ended: what the END frame would have carried, had it been asked about alone. */
+struct diskdelta_batch_disk_end {
+    diskdelta_status status;
+    /* A sentence; empty where the status is OK. */
+    const char *message;
+    const diskdelta_status_details *details;
 };
 
 struct diskdelta_get_virtual_disk_allocation_request {
@@ -108,7 +161,9 @@ struct diskdelta_get_virtual_disk_allocation_request {
 /* Starts every diskdelta_get_virtual_disk_allocation_request: everything else is 0 or empty. */
 #define DISKDELTA_GET_VIRTUAL_DISK_ALLOCATION_REQUEST_INIT {.struct_size = sizeof(struct diskdelta_get_virtual_disk_allocation_request)}
 
+/* The answer is complete where the call's status is OK. */
 struct diskdelta_changes_summary {
+    /* As of the answer with the ranges. All sums are of ranges widened to its granularity. */
     const diskdelta_answer_header *header;
     uint64_t ranges;
     uint64_t bytes;
@@ -133,6 +188,7 @@ struct diskdelta_virtual_hard_disk_request {
 
 /* After Msvm_VirtualHardDiskSettingData, with the chain and the epoch beside it. */
 struct diskdelta_virtual_hard_disk_setting_data {
+    /* Of the leaf. */
     diskdelta_virtual_hard_disk_type type;
     diskdelta_image_format format;
     const char *path;
@@ -152,6 +208,18 @@ struct diskdelta_virtual_hard_disk_setting_data {
     /* The leaf first, the base last. */
     const diskdelta_layer *const *chain;
     size_t chain_count;
+    /*
+     * The identity that the leaf demands of its parent, a GUID in braces; empty where it has no parent, or the format demands
+     * none.
+     */
+    const char *parent_identifier;
+    /* The time of modification of the parent that the leaf remembers, in the form of RFC 3339: VHD only; else empty. */
+    const char *parent_timestamp;
+    /*
+     * What the offsets of the data in the file are multiples of, in bytes: the largest power of two of which that is sure, by
+     * the rules of the format.
+     */
+    uint64_t data_alignment;
 };
 
 /* Frees an answer with everything it points to. NULL is allowed. */
@@ -164,17 +232,35 @@ struct diskdelta_layer {
     const char *identifier;
 };
 
+/* After Msvm_VirtualHardDiskState: of the leaf's file. */
 struct diskdelta_virtual_hard_disk_state {
+    /* The storage that the file takes, in bytes; a sparse file takes less than its length. */
     uint64_t file_size;
+    /* The length of the file in bytes. */
+    uint64_t file_length;
+    /* Whether somebody holds a lock on the file at this moment, as a program that writes to it does. */
+    bool in_use;
+    /* The size of a physical sector that the disk shows, in bytes. */
+    uint32_t physical_sector_size;
+    diskdelta_virtual_hard_disk_alignment alignment;
+    bool has_fragmentation_percentage;
+    uint32_t fragmentation_percentage;
+    /* The time of the file's last modification, in the form of RFC 3339, to the nanosecond. */
+    const char *timestamp;
+    const char *epoch;
 };
 
 /* Frees an answer with everything it points to. NULL is allowed. */
 DISKDELTA_API void diskdelta_virtual_hard_disk_state_free(diskdelta_virtual_hard_disk_state *answer);
 
+/* After Msvm_VHDSetInformation. */
 struct diskdelta_vhd_set_information {
+    /* The catalogue of the set, as the request named it. */
     const char *path;
+    /* Hyper-V's SnapshotIdList: GUIDs in braces, the newest first. */
     const char *const *snapshot_ids;
     size_t snapshot_ids_count;
+    /* The files of the set, as they are named here: the leaf's chain, and the files of snapshots beside it. */
     const char *const *all_paths;
     size_t all_paths_count;
 };
@@ -186,7 +272,7 @@ struct diskdelta_vhd_snapshot_request {
     /* The size of this structure, as DISKDELTA_VHD_SNAPSHOT_REQUEST_INIT sets it. */
     size_t struct_size;
     const char *path;
-    /* Empty means all. */
+    /* Empty means all. One that the set does not have is BASELINE_UNKNOWN. */
     const char *const *snapshot_ids;
     size_t snapshot_ids_count;
 };
@@ -194,13 +280,20 @@ struct diskdelta_vhd_snapshot_request {
 /* Starts every diskdelta_vhd_snapshot_request: everything else is 0 or empty. */
 #define DISKDELTA_VHD_SNAPSHOT_REQUEST_INIT {.struct_size = sizeof(struct diskdelta_vhd_snapshot_request)}
 
+/* After Msvm_VHDSnapshotInformation. */
 struct diskdelta_vhd_snapshot_information {
+    /* The catalogue of the set, as the request named it. */
     const char *file_path;
+    /* A GUID in braces. */
     const char *snapshot_id;
+    /* The file that holds the snapshot's state; empty where only a reference is left. */
     const char *snapshot_path;
+    /* The files below it: the immediate parent first, the base last. Empty where the file is not there. */
     const char *const *parent_paths;
     size_t parent_paths_count;
+    /* RFC 3339; empty where the catalogue does not say. */
     const char *creation_time;
+    /* Empty where the catalogue does not say. */
     const char *resilient_change_tracking_id;
 };
 
@@ -247,6 +340,7 @@ struct diskdelta_change_tracking_state {
 };
 
 struct diskdelta_validation_report {
+    /* Empty where the disk and its chain are sound. */
     const diskdelta_validation_problem *const *problems;
     size_t problems_count;
 };
@@ -255,6 +349,7 @@ struct diskdelta_validation_report {
 DISKDELTA_API void diskdelta_validation_report_free(diskdelta_validation_report *answer);
 
 struct diskdelta_validation_problem {
+    /* The name of a Reason. */
     const char *reason;
     const char *path;
     uint64_t offset;
@@ -279,7 +374,8 @@ DISKDELTA_API int diskdelta_image_management_get_virtual_disk_changes_next(
     diskdelta_stream *stream, const diskdelta_range_answer **response);
 
 /*
- * Streams the changes of many disks, interleaved.
+ * Streams the changes of many disks, interleaved. Each disk has its own header and its own end; the call itself ends with
+ * status OK when every disk has its end, whatever that says.
  *
  * Gives a stream to read and close, or NULL: then diskdelta_client_error() says why.
  */
@@ -320,6 +416,16 @@ DISKDELTA_API int diskdelta_image_management_get_virtual_disk_allocation_next(
  */
 DISKDELTA_API int diskdelta_image_management_get_virtual_disk_changes_summary(
     diskdelta_client *client, const diskdelta_get_virtual_disk_changes_request *request,
+    const diskdelta_call_options *options, diskdelta_changes_summary **response);
+
+/*
+ * Answers with the totals of a question about what holds data, without its ranges.
+ *
+ * 0 with an answer to free with diskdelta_changes_summary_free(), or -1: then
+ * diskdelta_client_error() says why.
+ */
+DISKDELTA_API int diskdelta_image_management_get_virtual_disk_allocation_summary(
+    diskdelta_client *client, const diskdelta_get_virtual_disk_allocation_request *request,
     const diskdelta_call_options *options, diskdelta_changes_summary **response);
 
 /*

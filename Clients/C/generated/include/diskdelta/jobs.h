@@ -6,6 +6,8 @@
 #include <diskdelta/common.h>
 #include <diskdelta/answer.h>
 #include <diskdelta/image_management.h>
+#include <diskdelta/outcome.h>
+#include <diskdelta/reason.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,6 +47,7 @@ struct diskdelta_job_results_request {
     /* The size of this structure, as DISKDELTA_JOB_RESULTS_REQUEST_INIT sets it. */
     size_t struct_size;
     const char *id;
+    /* Where to begin, in bytes: a multiple of the logical sector inside the window of the job. 0 means the start of the window. */
     uint64_t byte_offset;
 };
 
@@ -75,24 +78,50 @@ struct diskdelta_delete_job_response {
 /* Frees an answer with everything it points to. NULL is allowed. */
 DISKDELTA_API void diskdelta_delete_job_response_free(diskdelta_delete_job_response *answer);
 
+/* After CIM_ConcreteJob. */
 struct diskdelta_job {
+    /* CIM's InstanceID: a GUID in braces. */
     const char *id;
     diskdelta_job_state job_state;
+    /* From 0 to 100; 100 only where the job is completed. */
     uint32_t percent_complete;
+    /* When it began to run, in the form of RFC 3339; empty before. */
     const char *start_time;
-    /* In milliseconds. */
+    /* The milliseconds that it has run, or ran; through a restart of the server they go on. */
     uint64_t elapsed_time;
+    /* 0 where it did not fail; else Hyper-V's return value for the reason. */
     uint32_t error_code;
+    /* A sentence; empty where it did not fail. */
     const char *error_description;
+    /* 4096 while it has not ended; 0 where it is completed; else as error_code. */
     uint32_t return_value;
     const diskdelta_get_virtual_disk_changes_request *request;
+    /* Why it did not complete; REASON_NONE where it did, or has not ended. */
+    diskdelta_reason reason;
+    /* The Win32 error code with the detail; 0 where there is none. */
+    uint32_t detail_code;
+    /* RFC 3339. */
+    const char *time_submitted;
+    /* RFC 3339. */
+    const char *time_of_last_state_change;
+    /* Who started it; empty where the server did not ask. */
+    const char *owner;
+    /* The sum of its answer, where it is completed. */
+    const diskdelta_answer_totals *totals;
+    /* When the server will forget it, in the form of RFC 3339; empty while it has not ended. */
+    const char *expires;
+    /* The canonical ids of the baseline and the target, and the epoch, as the header of the answer has them. */
+    const char *since;
+    const char *target;
+    const char *epoch;
 };
 
 /* Frees an answer with everything it points to. NULL is allowed. */
 DISKDELTA_API void diskdelta_job_free(diskdelta_job *answer);
 
 /*
- * Starts a question about changes as a job; the WMI method would have returned 4096.
+ * Starts a question about changes as a job, where the question can be answered now; a refusal is told at once and makes no
+ * job. The job's return value is 4096.
  *
  * 0 with an answer to free with diskdelta_job_free(), or -1: then
  * diskdelta_client_error() says why.
@@ -112,7 +141,7 @@ DISKDELTA_API int diskdelta_jobs_get_job(
     diskdelta_job **response);
 
 /*
- * Lists the jobs that the server knows.
+ * Lists the jobs that the caller may see, the newest first.
  *
  * 0 with an answer to free with diskdelta_job_list_free(), or -1: then
  * diskdelta_client_error() says why.
@@ -122,7 +151,7 @@ DISKDELTA_API int diskdelta_jobs_list_jobs(
     diskdelta_job_list **response);
 
 /*
- * Streams the job's state at every change, until it has ended.
+ * Streams the job's state, now and at every change, until it has ended.
  *
  * Gives a stream to read and close, or NULL: then diskdelta_client_error() says why.
  */
@@ -137,7 +166,8 @@ DISKDELTA_API diskdelta_stream *diskdelta_jobs_watch_job(
 DISKDELTA_API int diskdelta_jobs_watch_job_next(diskdelta_stream *stream, const diskdelta_job **response);
 
 /*
- * Streams the answer of a finished job.
+ * Streams the answer of a job that is completed, as often as it is asked for; of one that failed, its error. Of one that
+ * has not ended it is JOB_NOT_READY.
  *
  * Gives a stream to read and close, or NULL: then diskdelta_client_error() says why.
  */
@@ -153,7 +183,7 @@ DISKDELTA_API int diskdelta_jobs_get_job_results_next(
     diskdelta_stream *stream, const diskdelta_range_answer **response);
 
 /*
- * Stops a job.
+ * Stops a job: its state becomes terminated. One that has ended stays as it is.
  *
  * 0 with an answer to free with diskdelta_job_free(), or -1: then
  * diskdelta_client_error() says why.
@@ -163,7 +193,7 @@ DISKDELTA_API int diskdelta_jobs_cancel_job(
     diskdelta_job **response);
 
 /*
- * Forgets a job.
+ * Forgets a job that has ended, and its results. One that has not is JOB_NOT_READY.
  *
  * 0 with an answer to free with diskdelta_delete_job_response_free(), or -1: then
  * diskdelta_client_error() says why.

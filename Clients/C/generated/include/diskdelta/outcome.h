@@ -25,6 +25,11 @@ struct diskdelta_status_details {
     uint64_t resume_offset;
     /* The sum of a range answer; absent for other calls. */
     const diskdelta_answer_totals *totals;
+    /*
+     * Where a call was refused because there are too many (RESOURCE_LIMIT): the milliseconds after which it is worth making
+     * it again. 0 where the server does not say.
+     */
+    uint32_t retry_delay;
 };
 
 /* The sum of a range answer. A client compares every one of these with what it received. */

@@ -35,8 +35,8 @@ struct diskdelta_get_server_info_response {
     const char *const *methods;
     size_t methods_count;
     /*
-     * What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "tls",
-     * "client-certificate", "token", "policy". A client ignores words that it does not know.
+     * What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "jobs",
+     * "tls", "client-certificate", "token", "policy". A client ignores words that it does not know.
      */
     const char *const *features;
     size_t features_count;
@@ -62,6 +62,14 @@ struct diskdelta_server_limits {
     uint64_t connection_age;
     /* Milliseconds that an answer may wait for a client that does not read before the server ends it; 0: any time. */
     uint64_t stall_time;
+    /* Calls that one identity may have under way; 0: no limit of its own. */
+    uint32_t max_calls_per_identity;
+    /* Disks in one question about many. */
+    uint32_t max_batch_disks;
+    /* Jobs that one identity may have that have not ended; 0 where the server keeps no jobs. */
+    uint32_t max_jobs_per_identity;
+    /* Seconds after its end that a job is kept; 0 where the server keeps no jobs. */
+    uint64_t job_retention;
 };
 
 struct diskdelta_get_file_descriptor_set_request {

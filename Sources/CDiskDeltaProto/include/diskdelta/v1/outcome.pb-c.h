@@ -51,10 +51,15 @@ struct  Diskdelta__V1__StatusDetails
    * The sum of a range answer; absent for other calls.
    */
   Diskdelta__V1__AnswerTotals *totals;
+  /*
+   * Where a call was refused because there are too many (RESOURCE_LIMIT): the milliseconds after which it is worth making
+   * it again. 0 where the server does not say.
+   */
+  uint32_t retry_delay;
 };
 #define DISKDELTA__V1__STATUS_DETAILS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__status_details__descriptor) \
-    , DISKDELTA__V1__REASON__REASON_NONE, 0, 0, 0, NULL }
+    , DISKDELTA__V1__REASON__REASON_NONE, 0, 0, 0, NULL, 0 }
 
 
 /*

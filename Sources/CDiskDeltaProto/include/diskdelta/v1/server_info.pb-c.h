@@ -54,8 +54,8 @@ struct  Diskdelta__V1__GetServerInfoResponse
   size_t n_methods;
   char **methods;
   /*
-   * What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "tls",
-   * "client-certificate", "token", "policy". A client ignores words that it does not know.
+   * What the server does that it need not do: "heartbeat" (batches while it searches), "resume" (answers by if_epoch), "jobs",
+   * "tls", "client-certificate", "token", "policy". A client ignores words that it does not know.
    */
   size_t n_features;
   char **features;
@@ -100,10 +100,26 @@ struct  Diskdelta__V1__ServerLimits
    * Milliseconds that an answer may wait for a client that does not read before the server ends it; 0: any time.
    */
   uint64_t stall_time;
+  /*
+   * Calls that one identity may have under way; 0: no limit of its own.
+   */
+  uint32_t max_calls_per_identity;
+  /*
+   * Disks in one question about many.
+   */
+  uint32_t max_batch_disks;
+  /*
+   * Jobs that one identity may have that have not ended; 0 where the server keeps no jobs.
+   */
+  uint32_t max_jobs_per_identity;
+  /*
+   * Seconds after its end that a job is kept; 0 where the server keeps no jobs.
+   */
+  uint64_t job_retention;
 };
 #define DISKDELTA__V1__SERVER_LIMITS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__server_limits__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Diskdelta__V1__GetFileDescriptorSetRequest
