@@ -56,8 +56,8 @@ import Testing
     @Test func aMessageThatIsCutIsRefused() throws {
         let answer = BatchRangeAnswer(
             disk: 9,
-            answer: RangeAnswer(
-                part: .runs(RangeRuns(processedEnd: 512, gap: [1, 2, 300], length: [4, 5, 6], zero: [7]))
+            part: .answer(
+                RangeAnswer(part: .runs(RangeRuns(processedEnd: 512, gap: [1, 2, 300], length: [4, 5, 6], zero: [7])))
             )
         )
         let bytes = try answer.encode()

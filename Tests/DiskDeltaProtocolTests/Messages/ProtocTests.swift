@@ -37,7 +37,7 @@ struct ProtocTests {
     @Test func theirDecoderReadsNestedMessages() throws {
         let answer = BatchRangeAnswer(
             disk: 3,
-            answer: RangeAnswer(part: .runs(RangeRuns(gap: [1, 300], length: [2, 1])))
+            part: .answer(RangeAnswer(part: .runs(RangeRuns(gap: [1, 300], length: [2, 1]))))
         )
         let text = try Protoc.decode(
             try answer.encode(),
