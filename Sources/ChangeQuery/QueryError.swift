@@ -31,6 +31,15 @@ public struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
         /// This machine has no room for another answer now.
         public static let resourceLimit = Code(value: .resourceLimit)
 
+        /// Whether it means that the changes since a baseline can't be told, whatever else can be told of the disk.
+        var isAboutBaseline: Bool {
+            switch value {
+            case .baselineMalformed, .baselineUnknown, .baselineAmbiguous, .trackingDisabled, .baselineInconsistent:
+                true
+            default: false
+            }
+        }
+
         /// An image of the chain could not be read; the code says why.
         public static func image(_ code: ImageError.Code) -> Code {
             Code(value: .image(code))
@@ -58,7 +67,7 @@ public struct QueryError: Error, Hashable, Sendable, CustomStringConvertible {
 
     /// An image of the chain could not be read.
     public init(_ error: ImageError) {
-        code = .image(error.code)
+        code = error.code == .changed ? .epochChanged : .image(error.code)
         message = error.description
         detailCode = error.detailCode
     }

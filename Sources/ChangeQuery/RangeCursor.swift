@@ -8,7 +8,7 @@ public final class RangeCursor {
     private var walk: ChangeWalk
     private var ranges: GranuleWidener
     private let window: Window
-    private let watched: [ImageFile]
+    private let evidence: Evidence
     /// Everything below was walked over.
     private var position: UInt64
     private let end: UInt64
@@ -25,7 +25,7 @@ public final class RangeCursor {
         walk = ChangeWalk(plan, limits: limits)
         ranges = GranuleWidener(plan, limits: limits)
         window = plan.window
-        watched = plan.files
+        evidence = plan.evidence
         // Ranges are widened over the whole disk, and only then does the window clip them.
         let before = plan.window.start % plan.granularity
         let over = plan.window.end % plan.granularity
@@ -49,11 +49,28 @@ public final class RangeCursor {
     ///
     /// - Parameter isDue: asked after each stripe of the disk whether the batch is wanted now, as it is. A batch may be smaller
     ///   for that, and the ranges of all batches together are the same.
-    /// - Throws: an error of an image that could not be read; `epochChanged` where a file of the chain changed since it was
-    ///   opened. What was given before stays right for the epoch of the plan.
+    /// - Throws: an error of an image that could not be read; `epochChanged` where a file that the answer rests on changed since
+    ///   it was opened. What was given before stays right for the epoch of the plan.
     public func next(until isDue: () -> Bool = { false }) throws(QueryError) -> RangeBatch? {
         guard !isFinished else { return nil }
+        try evidence.check()
         try ranges.prepare()
+        do throws(QueryError) {
+            try fillBatch(until: isDue)
+        } catch {
+            // What a file that is being written to seems to have is neither an answer nor a reason.
+            try evidence.check()
+            throw error
+        }
+        // What was read belongs to the plan's epoch only if the files are still those that were opened.
+        try evidence.check()
+        guard position >= end else { return ranges.takeBatch(at: position) }
+        isFinished = true
+        return window.start == window.end ? nil : ranges.takeLastBatch()
+    }
+
+    /// Walks on until there is a batch to give.
+    private func fillBatch(until isDue: () -> Bool) throws(QueryError) {
         var stripes = 0
         var dryStripes = 0
         while position < end, stripes < limits.stripes, !ranges.batches.isFull {
@@ -63,28 +80,6 @@ public final class RangeCursor {
             dryStripes = ranges.batches.rangesEnd == before ? dryStripes + 1 : 0
             if dryStripes >= limits.dryStripes, ranges.batches.hasRanges { break }
             if isDue() { break }
-        }
-        // What was read belongs to the plan's epoch only if the files are still those that were opened.
-        try checkFiles()
-        guard position >= end else { return ranges.takeBatch(at: position) }
-        isFinished = true
-        return window.start == window.end ? nil : ranges.takeLastBatch()
-    }
-
-    private func checkFiles() throws(QueryError) {
-        for file in watched where try !Self.isUnchanged(file) {
-            throw QueryError(
-                .epochChanged,
-                "\(file.name) changed while it was read: start again from the beginning"
-            )
-        }
-    }
-
-    private static func isUnchanged(_ file: ImageFile) throws(QueryError) -> Bool {
-        do throws(ImageError) {
-            return try file.isUnchanged()
-        } catch {
-            throw QueryError(error)
         }
     }
 }

@@ -13,6 +13,16 @@ public protocol DiskImage: SectorMap {
     /// Files beside `file` that hold a part of the image. A change of one of them is a change of the image.
     var furtherFiles: [ImageFile] { get }
 
+    /// Whether the headers, by which the format tells of a change, are what they were when the image was opened. They are read
+    /// again.
+    ///
+    /// - Throws: `readFailed`; `corrupt` where the file has become shorter.
+    func hasSameHeaders() throws(ImageError) -> Bool
+
+    /// Of the blocks whose successor on the disk is in the file as well, the part that it does not follow there, in percent,
+    /// rounded up; nil where the format does not lay out the disk in blocks of its own. It reads the whole block table.
+    func fragmentationPercentage() throws(ImageError) -> UInt32?
+
     /// The points of its past that the file itself has recorded, oldest first.
     var recordedPoints: [RecordedPoint] { get }
 
@@ -36,6 +46,8 @@ extension DiskImage {
     public var sectorSize: UInt32 { description.logicalSectorSize }
     public var granularity: UInt64 { UInt64(description.logicalSectorSize) }
     public var furtherFiles: [ImageFile] { [] }
+    public func hasSameHeaders() throws(ImageError) -> Bool { true }
+    public func fragmentationPercentage() throws(ImageError) -> UInt32? { nil }
     public var recordedPoints: [RecordedPoint] { [] }
 
     public func state(at snapshot: RecordedPoint) throws(ImageError) -> any SectorMap {
@@ -48,4 +60,22 @@ extension DiskImage {
     ) throws(ImageError) -> any SectorMap {
         throw file.error(.invalidParameter, "This file has recorded no points of its past.")
     }
+}
+
+extension DiskImage {
+    /// Whether the image is still what it was when it was opened, as far as its files' sizes and times and its headers tell.
+    ///
+    /// False also where it cannot be looked at: a file that is being written may be in any state.
+    public var isUnchanged: Bool {
+        do throws(ImageError) {
+            guard try file.isUnchanged(), try hasSameHeaders() else { return false }
+            for further in furtherFiles where try !further.isUnchanged() { return false }
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Whether one of its files was changed so shortly before it was opened that the next change may not show.
+    public var isFresh: Bool { file.isFresh || furtherFiles.contains(where: \.isFresh) }
 }

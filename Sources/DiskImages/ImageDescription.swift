@@ -25,6 +25,8 @@ public struct ImageDescription: Sendable {
     public var revision: String
     /// How to find and recognise the parent; nil for a base.
     public var parent: ParentReference?
+    /// When the parent was last modified, as the child remembers it, in seconds since 1970: VHD only, and not always there.
+    public var parentModificationTime: Int64?
 
     public init(
         format: Format,

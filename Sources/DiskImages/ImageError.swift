@@ -5,7 +5,7 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         enum Value: Hashable, Sendable {
             case fileNotFound, pathNotAllowed, accessDenied, parentNotFound, parentMismatch, chainCycle, corrupt,
                 notADisk
-            case readFailed, writeFailed, unsupported, alreadyExists, inUse, resourceLimit, invalidParameter
+            case readFailed, writeFailed, unsupported, alreadyExists, inUse, resourceLimit, invalidParameter, changed
         }
 
         let value: Value
@@ -40,6 +40,8 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         public static let resourceLimit = Code(value: .resourceLimit)
         /// A value the caller gave is not allowed.
         public static let invalidParameter = Code(value: .invalidParameter)
+        /// A file was changed again and again while it was opened.
+        public static let changed = Code(value: .changed)
     }
 
     public let code: Code

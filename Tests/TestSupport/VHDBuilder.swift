@@ -63,6 +63,8 @@ public struct VHDBuilder {
     /// Nil for as many as the disk has blocks.
     public var maximumEntryCount: UInt32?
     public var parentID = GUID.zero
+    /// In seconds since the beginning of the year 2000.
+    public var parentTimestamp: UInt32 = 0
     public var parentName = ""
     public var locators: [Locator] = []
     public var blocks: [Int: Block] = [:]
@@ -134,7 +136,8 @@ public struct VHDBuilder {
     private func header(locatorPlaces: [UInt64]) -> [UInt8] {
         var bytes = Array("cxsparse".utf8) + bigEndian(UInt64.max) + bigEndian(headerTableOffset)
         bytes += bigEndian(headerVersion) + bigEndian(maximumEntryCount ?? UInt32(blockCount)) + bigEndian(blockSize)
-        bytes += bigEndian(UInt32(0)) + bigEndian(parentID.high) + bigEndian(parentID.low) + bigEndian(UInt64(0))
+        bytes += bigEndian(UInt32(0)) + bigEndian(parentID.high) + bigEndian(parentID.low)
+        bytes += bigEndian(parentTimestamp) + bigEndian(UInt32(0))
         let name = parentName.utf16.flatMap { bigEndian($0) }
         bytes += name + [UInt8](repeating: 0, count: 512 - name.count)
         for (locator, place) in zip(locators, locatorPlaces) {

@@ -76,6 +76,7 @@ struct BatchBuilder {
         previousEnd = pending.end
         totals.ranges += 1
         totals.offsetSum &+= pending.start
+        totals.largest = max(totals.largest, bytes)
         switch pending.kind {
         case .data: totals.dataBytes += bytes
         case .zero: totals.zeroBytes += bytes

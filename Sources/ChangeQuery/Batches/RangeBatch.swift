@@ -20,6 +20,8 @@ public struct RangeTotals: Hashable, Sendable {
     public internal(set) var ranges: UInt64 = 0
     public internal(set) var dataBytes: UInt64 = 0
     public internal(set) var zeroBytes: UInt64 = 0
+    /// The length of the largest range in bytes.
+    public internal(set) var largest: UInt64 = 0
     /// The sum of the offsets of all ranges, modulo 2^64.
     public internal(set) var offsetSum: UInt64 = 0
 

@@ -24,7 +24,9 @@ public struct Epoch: Hashable, Sendable, CustomStringConvertible {
     }
 
     private mutating func add(_ file: ImageFile) {
-        add("\(file.identity.device) \(file.identity.inode) \(file.size) \(file.modificationTime)\n")
+        add(
+            "\(file.identity.device) \(file.identity.inode) \(file.size) \(file.modificationTime) \(file.changeTime)\n"
+        )
     }
 
     private mutating func add(_ text: String) {

@@ -19,9 +19,26 @@ struct HistorySpan {
     /// The layer that has the newer point, counted from the leaf: the answer does not rest on those above it.
     let firstLayer: Int
 
-    /// Everything that a disk holds.
-    init(allocationOf chain: DiskChain) throws(QueryError) {
-        try self.init(of: chain, from: 0, state: chain.layers.first, maps: chain.layers, baseline: [], floor: .max)
+    /// Everything that a disk holds at the point `top` or, where that is nil, now.
+    ///
+    /// - Throws: what stands in the way of using the point.
+    init(allocationOf chain: DiskChain, at top: HistoryPoint? = nil) throws(QueryError) {
+        let moment = try Moment(target: top)
+        guard moment.layer < chain.layers.count else { throw Self.noLayer }
+        let state = try moment.state(in: chain.layers)
+        let maps = [state] + chain.layers[(moment.layer + 1)...].map { $0 as any SectorMap }
+        try self.init(of: chain, from: moment.layer, state: state, maps: maps, baseline: [], floor: .max)
+    }
+
+    /// All of a disk at the point `top` or, where that is nil, now, whatever it holds.
+    ///
+    /// - Throws: what stands in the way of using the point.
+    init(wholeOf chain: DiskChain, at top: HistoryPoint?) throws(QueryError) {
+        let moment = try Moment(target: top)
+        guard moment.layer < chain.layers.count else { throw Self.noLayer }
+        let state = try moment.state(in: chain.layers)
+        let everything = EverythingMap(size: state.size, sectorSize: state.sectorSize)
+        try self.init(of: chain, from: moment.layer, state: state, maps: [everything], baseline: [], floor: .max)
     }
 
     /// What was written since the point `bottom`, up to `top` or, where that is nil, up to now.
@@ -62,7 +79,7 @@ struct HistorySpan {
         floor: UInt64
     ) throws(QueryError) {
         guard let state, firstLayer < chain.layers.count else {
-            throw QueryError(.invalidParameter, "A disk has at least one layer")
+            throw Self.noLayer
         }
         self.firstLayer = firstLayer
         self.maps = maps
@@ -73,6 +90,8 @@ struct HistorySpan {
         granularity = maps.map(\.granularity).min() ?? sector
         format = chain.layers[firstLayer].description.format
     }
+
+    private static var noLayer: QueryError { QueryError(.invalidParameter, "A disk has at least one layer") }
 
     private static func changes(
         in layer: any DiskImage,

@@ -6,6 +6,8 @@ public import DiskImages
 public struct Plan {
     public enum Basis: Hashable, Sendable {
         case changes, allocated
+        /// All of the disk, because its changes can't be told.
+        case whole
     }
 
     public let basis: Basis
@@ -24,44 +26,41 @@ public struct Plan {
     /// disk's very end aside.
     public let unit: UInt64
     public let epoch: Epoch
+    /// Why the changes can't be told, where they were asked for and the basis is another; nil else.
+    public let unavailability: QueryError?
 
     /// In bytes.
     let sector: UInt64
     /// What is walked over, from the present to the past, and told apart from the baseline.
     let span: HistorySpan
-    /// The files that the answer rests on.
-    let files: [ImageFile]
+    /// What the answer rests on.
+    let evidence: Evidence
 
     /// Plans the answer to `question` about a disk.
     ///
     /// - Throws: `baselineMalformed`, `baselineUnknown`, `baselineAmbiguous`, `trackingDisabled`, `baselineInconsistent`,
     ///   `invalidParameter`, `offsetOutOfRange`, `epochChanged`; and what reading recorded points throws.
     public init(_ question: Question, about chain: DiskChain) throws(QueryError) {
-        switch question.subject {
-        case .allocation:
-            basis = .allocated
-            since = ""
-            target = ""
-            span = try HistorySpan(allocationOf: chain)
-        case .changes(let sinceText, let targetText):
-            basis = .changes
-            // An empty TargetSnapshotId is what real callers send for "now".
-            let targetText = targetText ?? ""
-            let history = History(of: chain)
-            let bottom = try history.point(named: sinceText)
-            let top = targetText.isEmpty ? nil : try history.point(named: targetText)
-            since = bottom.id
-            target = top?.id ?? ""
-            span = try HistorySpan(since: bottom, upTo: top, in: chain)
+        let subject: Subject
+        do throws(QueryError) {
+            subject = try Subject.of(question, about: chain)
+        } catch {
+            // What a file that is being written to seems to have is neither an answer nor a reason.
+            if error.code.imageCode != nil { try Evidence(layers: chain.layers, catalogue: chain.catalogue).check() }
+            throw error
         }
+        basis = subject.basis
+        since = subject.since
+        target = subject.target
+        span = subject.span
+        unavailability = subject.unavailability
         format = chain.catalogue != nil ? .vhdset : span.format
         size = span.size
         sector = span.sector
         window = try Window(offset: question.offset, length: question.length, size: size, sector: sector)
         granularity = max(try Self.granularity(question.granularity, sector: sector), span.granularity)
-        let layers = chain.layers[span.firstLayer...]
-        files = layers.flatMap { [$0.file] + $0.furtherFiles } + [chain.catalogue].compactMap { $0 }
-        epoch = Epoch(of: layers, catalogue: chain.catalogue)
+        evidence = Evidence(layers: Array(chain.layers[span.firstLayer...]), catalogue: chain.catalogue)
+        epoch = evidence.epoch
         if let expected = question.ifEpoch, !expected.isEmpty, expected != epoch.description {
             throw QueryError(
                 .epochChanged,

@@ -7,6 +7,16 @@ public struct Question: Hashable, Sendable {
         case allocation
     }
 
+    /// What to answer with where the changes since the baseline can't be told: it is not known, not usable, or no id at all.
+    public enum OnUnavailable: Hashable, Sendable {
+        /// The question is refused.
+        case fail
+        /// The ranges that hold data at the target.
+        case allocated
+        /// All of the target, as data.
+        case whole
+    }
+
     public var subject: Subject
     /// The start of the window in bytes.
     public var offset: UInt64
@@ -17,18 +27,22 @@ public struct Question: Hashable, Sendable {
     public var granularity: UInt64?
     /// The epoch that the disk must be in; nil or empty where the caller does not mind.
     public var ifEpoch: String?
+    /// Of no concern for an allocation.
+    public var onUnavailable: OnUnavailable
 
     public init(
         _ subject: Subject,
         offset: UInt64 = 0,
         length: UInt64? = nil,
         granularity: UInt64? = nil,
-        ifEpoch: String? = nil
+        ifEpoch: String? = nil,
+        onUnavailable: OnUnavailable = .fail
     ) {
         self.subject = subject
         self.offset = offset
         self.length = length
         self.granularity = granularity
         self.ifEpoch = ifEpoch
+        self.onUnavailable = onUnavailable
     }
 }

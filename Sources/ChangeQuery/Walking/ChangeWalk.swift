@@ -60,7 +60,7 @@ struct ChangeWalk {
         switch (basis, stripe.rest) {
         // The bits then tell of every sector what it is.
         case (_, .data): stripe.hasData ? .nothing : .data
-        case (.allocated, _): .nothing
+        case (.allocated, _), (.whole, _): .nothing
         case (.changes, .absent): start >= floor ? .zero : .nothing
         case (.changes, .unmapped): .zero
         case (.changes, .zero): .zeroUnlessInherited

@@ -15,11 +15,28 @@ public final class DiskChain {
     /// The catalogue that the disk was named by; nil where it was named by its leaf.
     public let catalogue: ImageFile?
 
+    /// What was looked for to open it; nil where it was not opened by name.
+    private let lookups: FileLookups?
+
     /// A disk of `layers`, leaf first.
-    public init(layers: [any DiskImage], snapshots: [ChainSnapshot] = [], catalogue: ImageFile? = nil) {
+    public convenience init(
+        layers: [any DiskImage],
+        snapshots: [ChainSnapshot] = [],
+        catalogue: ImageFile? = nil
+    ) {
+        self.init(layers: layers, snapshots: snapshots, catalogue: catalogue, lookups: nil)
+    }
+
+    private init(
+        layers: [any DiskImage],
+        snapshots: [ChainSnapshot],
+        catalogue: ImageFile?,
+        lookups: FileLookups?
+    ) {
         self.layers = layers
         self.snapshots = snapshots
         self.catalogue = catalogue
+        self.lookups = lookups
     }
 
     /// The format by which the disk was named.
@@ -29,18 +46,60 @@ public final class DiskChain {
 
     /// Opens the disk `name` and all its parents; or the disk of the VHD Set whose catalogue `name` is.
     ///
+    /// Where a file changes meanwhile, the disk is opened again, a few times. A disk whose leaf is written all the time is
+    /// opened all the same: its layers below may be at rest. Whoever reads looks at each again (``DiskImage/isUnchanged``).
+    ///
     /// - Throws: `fileNotFound`, `accessDenied`, `notADisk`, `unsupported`, `corrupt`, `readFailed` for the leaf; these and
     ///   `parentNotFound`, `parentMismatch`, `pathNotAllowed`, `chainCycle` for a parent; `resourceLimit` where the chain
-    ///   is longer than `maximumDepth` or the process has no descriptor left.
+    ///   is longer than `maximumDepth` or the process has no descriptor left; `changed` where it cannot be opened and its files
+    ///   change all the time.
     public static func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
+        var attempts = 1
+        while true {
+            let observed = ObservedFiles(files)
+            let chain = Result { () throws(ImageError) in try openOnce(name, in: observed) }
+            if observed.areAtRest { return try chain.get() }
+            guard attempts < maximumAttempts else {
+                if case .success(let chain) = chain { return chain }
+                throw ImageError(.changed, "The disk is written to while it is opened: ask again.", path: name)
+            }
+            attempts += 1
+            observed.waitUntilChangesShow()
+        }
+    }
+
+    /// How often a disk is opened whose files change meanwhile.
+    private static let maximumAttempts = 4
+
+    private static func openOnce(_ name: String, in files: ObservedFiles) throws(ImageError) -> DiskChain {
         let file = try files.open(name)
         guard NameClaim.format(of: file.name) == .vhdset else {
-            return DiskChain(layers: try layers(from: try file.openImage(in: files), in: files))
+            let layers = try layers(from: try file.openImage(in: files), in: files)
+            return DiskChain(layers: layers, snapshots: [], catalogue: nil, lookups: files.lookups)
         }
         guard let chain = try VHDSet(file, in: files).chain else {
             throw file.corrupt("The catalogue names no file of a disk: add the property LeafPath.")
         }
-        return chain
+        return DiskChain(
+            layers: chain.layers,
+            snapshots: chain.snapshots,
+            catalogue: chain.catalogue,
+            lookups: files.lookups
+        )
+    }
+
+    /// Whether every file of the disk is still what it was when it was opened.
+    public var isUnchanged: Bool {
+        guard layers.allSatisfy(\.isUnchanged) else { return false }
+        guard let catalogue else { return true }
+        return (try? catalogue.isUnchanged()) ?? false
+    }
+
+    /// Whether opening the disk in `files` now would find the same: the same files in the same state, all of them at rest, and
+    /// nothing where nothing was. It opens each of them for a moment and reads nothing.
+    public func isCurrent(in files: some ImageFiles) -> Bool {
+        guard let lookups, layers.allSatisfy({ !$0.isFresh }), !(catalogue?.isFresh ?? false) else { return false }
+        return lookups.areRepeated(in: files)
     }
 
     /// A leaf and all its parents.

@@ -3,16 +3,25 @@ internal import Glibc
 extension ImageFile {
     /// Whether the file is still as it was when it was opened, as far as its size and its times tell.
     ///
-    /// A writer that keeps the file open and its times unchanged is not noticed.
+    /// A writer that keeps the file open and its times unchanged is not noticed: one that writes through a mapping of the file
+    /// in memory, until the system writes that back.
     public func isUnchanged() throws(ImageError) -> Bool {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             throw error(.readFailed, "The file cannot be examined: \(systemMessage(errno)).")
         }
-        return UInt64(clamping: status.st_size) == size && Self.modificationTime(of: status) == modificationTime
+        return UInt64(clamping: status.st_size) == size && Self.nanoseconds(status.st_mtim) == modificationTime
+            && Self.nanoseconds(status.st_ctim) == changeTime
     }
 
-    static func modificationTime(of status: stat) -> Int64 {
-        Int64(status.st_mtim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_mtim.tv_nsec)
+    static func nanoseconds(_ time: timespec) -> Int64 {
+        Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+    }
+
+    /// The time that a file would get which is changed now. It moves in steps of some milliseconds.
+    static var fileClock: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME_COARSE, &time)
+        return nanoseconds(time)
     }
 }

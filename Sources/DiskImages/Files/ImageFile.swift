@@ -23,6 +23,12 @@ public final class ImageFile: StructureFile {
     public let identity: Identity
     /// In nanoseconds since 1970, when the file was opened.
     public let modificationTime: Int64
+    /// When the system last noted a change of the file or of what it keeps about it, in nanoseconds since 1970, as it was when
+    /// the file was opened. No program can set it back.
+    public let changeTime: Int64
+    /// Whether the file was changed so shortly before it was opened that the next change may have the same times. What is read
+    /// from it then cannot be told from what is read after that change.
+    public let isFresh: Bool
 
     let descriptor: Int32
 
@@ -45,7 +51,9 @@ public final class ImageFile: StructureFile {
         self.path = path
         size = UInt64(status.st_size)
         identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-        modificationTime = Self.modificationTime(of: status)
+        modificationTime = Self.nanoseconds(status.st_mtim)
+        changeTime = Self.nanoseconds(status.st_ctim)
+        isFresh = max(modificationTime, changeTime) >= Self.fileClock
     }
 
     deinit {

@@ -10,6 +10,8 @@ public final class Qcow2Image: DiskImage {
     public let recordedPoints: [RecordedPoint]
 
     private let header: Qcow2Header
+    /// The header and its extensions.
+    private let headerBytes: FileExcerpt
     private let rules: Qcow2EntryRules
     private let snapshots: [Qcow2Snapshot]
     private let bitmaps: [Qcow2Bitmap]
@@ -19,6 +21,7 @@ public final class Qcow2Image: DiskImage {
     /// - Throws: `corrupt`; `unsupported` for what this program does not know or cannot read; `parentNotFound` where the
     ///   external data file is not there; `resourceLimit`; `readFailed`.
     public init(_ file: ImageFile, in files: some ImageFiles) throws(ImageError) {
+        let headerBytes = try FileExcerpt(of: file, 0..<UInt64(FileExcerpt.maximumLength))
         let header = try Qcow2Header.read(from: file)
         let extensions: Qcow2Extensions
         do throws(ImageError) {
@@ -63,6 +66,7 @@ public final class Qcow2Image: DiskImage {
 
         self.file = file
         self.header = header
+        self.headerBytes = headerBytes
         self.rules = rules
         self.snapshots = snapshots
         self.bitmaps = bitmaps
@@ -109,6 +113,8 @@ public final class Qcow2Image: DiskImage {
     }
 
     public var granularity: UInt64 { current.granularity }
+
+    public func hasSameHeaders() throws(ImageError) -> Bool { try headerBytes.isUnchanged(in: file) }
 
     public func extent(
         at offset: UInt64,

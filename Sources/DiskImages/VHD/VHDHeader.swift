@@ -20,6 +20,8 @@ struct VHDHeader {
     var maximumEntryCount: UInt32
     var blockSize: UInt32
     var parentID: GUID
+    /// When the parent was last modified, in seconds since the beginning of the year 2000; 0 where that was not recorded.
+    var parentTimestamp: UInt32
     /// 512 bytes of UTF-16, most significant byte first.
     var parentName: [UInt8]
     var locators: [Locator]
@@ -77,6 +79,7 @@ struct VHDHeader {
         maximumEntryCount = try bytes.bigEndian(UInt32.self, at: 28)
         blockSize = try bytes.bigEndian(UInt32.self, at: 32)
         parentID = try GUID(bigEndian: bytes, at: 40)
+        parentTimestamp = try bytes.bigEndian(UInt32.self, at: 56)
         parentName = try bytes.copyBytes(at: 64, count: 512)
         locators = []
         for index in 0..<Self.locatorCount {

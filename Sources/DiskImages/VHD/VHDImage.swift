@@ -29,17 +29,40 @@ public final class VHDImage: DiskImage {
     static let alignment = 64 * VHDFormat.sectorSize
 
     let structure: VHDStructure
+    /// The footer, and its copy at the file's start.
+    private let footers: [FileExcerpt]
     /// Nil for a fixed disk.
     private var blocks: VHDBlockReader?
 
     /// - Throws: `corrupt`; `unsupported` for what this program does not know; `readFailed`.
     public init(_ file: ImageFile) throws(ImageError) {
         self.file = file
+        let length = VHDFormat.footerLength
+        footers = [
+            try FileExcerpt(of: file, 0..<length),
+            try FileExcerpt(of: file, file.size - min(file.size, length)..<file.size),
+        ]
         structure = try VHDStructure.read(from: file)
         description = structure.description
         blocks = structure.dynamic.map { [structure] dynamic in
             VHDBlockReader(file: file, dynamic: dynamic, dataEnd: structure.dataEnd)
         }
+    }
+
+    public func hasSameHeaders() throws(ImageError) -> Bool {
+        for footer in footers where try !footer.isUnchanged(in: file) { return false }
+        return true
+    }
+
+    public func fragmentationPercentage() throws(ImageError) -> UInt32? {
+        guard let dynamic = structure.dynamic else { return nil }
+        var table = dynamic.table(in: file)
+        let geometry = dynamic.geometry
+        var fragmentation = Fragmentation(stride: geometry.bitmapLength + geometry.blockSize)
+        for block in 0..<geometry.blockCount {
+            fragmentation.add(try table.entry(block).map { UInt64($0) << VHDFormat.sectorShift })
+        }
+        return fragmentation.percentage
     }
 
     public func extent(

@@ -138,7 +138,7 @@ struct VHDStructure {
             case let dynamic? where dynamic.geometry.isDifferencing: .differencing
             case _?: .dynamic
             }
-        return ImageDescription(
+        var description = ImageDescription(
             format: .vhd,
             diskType: diskType,
             virtualSize: virtualSize,
@@ -150,6 +150,10 @@ struct VHDStructure {
             revision: "\(footer.uniqueID)\(footer.timestamp)",
             parent: dynamic?.parent
         )
+        if let dynamic, dynamic.geometry.isDifferencing, dynamic.header.parentTimestamp != 0 {
+            description.parentModificationTime = Int64(dynamic.header.parentTimestamp) + Int64(VHDTime.start)
+        }
+        return description
     }
 }
 

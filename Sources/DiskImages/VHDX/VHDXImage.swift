@@ -10,6 +10,7 @@ public final class VHDXImage: DiskImage {
     public let file: ImageFile
 
     let structure: VHDXStructure
+    private let headers: [FileExcerpt]
     private let geometry: VHDXGeometry
     private var blockTable: VHDXBlockTable
     private var bitmap: VHDXSectorBitmap
@@ -18,6 +19,11 @@ public final class VHDXImage: DiskImage {
     ///   to be replayed; `readFailed`.
     public init(_ file: ImageFile) throws(ImageError) {
         self.file = file
+        var headers: [FileExcerpt] = []
+        for offset in VHDXFormat.headerOffsets {
+            headers.append(try FileExcerpt(of: file, offset..<offset + UInt64(VHDXHeader.length)))
+        }
+        self.headers = headers
         structure = try VHDXStructure.read(from: file)
         geometry = structure.geometry
         description = structure.description
@@ -27,6 +33,22 @@ public final class VHDXImage: DiskImage {
             geometry: geometry
         )
         bitmap = VHDXSectorBitmap(file: structure.file)
+    }
+
+    public func hasSameHeaders() throws(ImageError) -> Bool {
+        for header in headers where try !header.isUnchanged(in: file) { return false }
+        return true
+    }
+
+    public func fragmentationPercentage() throws(ImageError) -> UInt32? {
+        var table = blockTable
+        var fragmentation = Fragmentation(stride: geometry.blockSize)
+        for block in 0..<geometry.blockCount {
+            let entry = try table.entry(geometry.entryIndex(ofBlock: block))
+            let isThere = entry.state == .fullyPresent || entry.state == .partiallyPresent
+            fragmentation.add(isThere ? entry.offset : nil)
+        }
+        return fragmentation.percentage
     }
 
     public func extent(

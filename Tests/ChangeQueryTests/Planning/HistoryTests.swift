@@ -18,7 +18,7 @@ struct HistoryTests {
         var files: [ImageFile] = []
         for name in ["top", "middle", "base"] {
             _ = try RawFile(folder.file(name), create: true)
-            files.append(try LocalFiles().open(folder.file(name)))
+            files.append(try Self.openAtRest(folder.file(name)))
         }
         paths = files.map(\.name)
         func snapshot(_ id: String, _ name: String, size: UInt64 = Self.size) -> RecordedPoint {
@@ -45,6 +45,14 @@ struct HistoryTests {
             ),
             RecordingLayer("base", size: Self.size / 4, points: [], file: files[2]),
         ])
+    }
+
+    /// Opens a file that was just made, as soon as the next change of it would show.
+    private static func openAtRest(_ path: String) throws -> ImageFile {
+        while true {
+            let file = try LocalFiles().open(path)
+            if !file.isFresh { return file }
+        }
     }
 
     private func plan(_ since: String, _ target: String? = nil) throws(QueryError) -> Plan {

@@ -66,7 +66,7 @@ struct VHDLayout {
 /// The time as footers have it.
 enum VHDTime {
     /// The beginning of the year 2000, in seconds since that of 1970.
-    private static let start = 946_684_800
+    static let start = 946_684_800
 
     static var now: UInt32 { UInt32(clamping: time(nil) - start) }
 }
