@@ -5,7 +5,7 @@ internal import DiskDeltaTransport
 /// What a server answers. Every other method of the protocol is refused by its name.
 extension Server {
     static let answeredMethods =
-        DiskService.answeredMethods + HealthReport.answeredMethods + ServerDescription.answeredMethods
+        ImageManagementMethods.all + HealthReport.answeredMethods + ServerDescription.answeredMethods
 
     static func services(
         _ files: RootedFiles,
@@ -51,7 +51,8 @@ extension ServerLimits {
             maxMetadataSize: UInt32(clamping: Metadata.maximumByteCount),
             connectionIdleTime: milliseconds(configuration.times.idle),
             connectionAge: milliseconds(configuration.times.age),
-            stallTime: milliseconds(configuration.times.stall)
+            stallTime: milliseconds(configuration.times.stall),
+            maxBatchDisks: UInt32(clamping: DiskService.maximumBatchDisks)
         )
     }
 }

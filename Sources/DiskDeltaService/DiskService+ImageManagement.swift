@@ -1,124 +1,88 @@
 internal import ChangeQuery
 public import DiskDeltaProtocol
-internal import DiskImages
 
+/// All methods of the service are answered.
 extension DiskService: ImageManagementService {
-    /// The methods that are answered; the others are refused by name.
-    public static let answeredMethods = [
-        ImageManagementMethods.getVirtualDiskChanges, ImageManagementMethods.getVirtualDiskAllocation,
-        ImageManagementMethods.getVirtualHardDiskSettingData, ImageManagementMethods.listBaselines,
-    ]
+    /// The most disks that one question may be about.
+    public static let maximumBatchDisks = 256
 
     public func getVirtualDiskChanges(
         _ request: GetVirtualDiskChangesRequest,
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
-        try answer(
-            Question(
-                .changes(since: request.limitID, target: request.targetSnapshotID),
-                offset: request.byteOffset,
-                length: request.byteLength,
-                granularity: request.granularity == 0 ? nil : request.granularity,
-                ifEpoch: request.ifEpoch
-            ),
-            about: request.path,
-            context
-        )
+        try answer(try Question(request), about: request.path, context)
     }
 
     public func getVirtualDiskAllocation(
         _ request: GetVirtualDiskAllocationRequest,
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
-        try answer(
-            Question(
-                .allocation,
-                offset: request.byteOffset,
-                length: request.byteLength,
-                granularity: request.granularity == 0 ? nil : request.granularity,
-                ifEpoch: request.ifEpoch
-            ),
-            about: request.path,
-            context
-        )
+        try answer(Question(request), about: request.path, context)
     }
 
-    public func getVirtualHardDiskSettingData(
-        _ request: VirtualHardDiskRequest,
+    public func getVirtualDiskChangesBatch(
+        _ request: GetVirtualDiskChangesBatchRequest,
         context: CallContext
-    ) async throws(CallError) -> VirtualHardDiskSettingData {
-        let chain = try openChain(request.path, for: .query, context)
-        let layers = chain.layers
-        guard let leaf = layers.first else { throw CallError(.internal, "The chain of \(request.path) has no layer") }
-        let what = leaf.description
-        return VirtualHardDiskSettingData(
-            type: VirtualHardDiskType(what.diskType),
-            format: ImageFormat(chain.format),
-            path: request.path,
-            parentPath: layers.dropFirst().first?.file.name ?? "",
-            maxInternalSize: what.virtualSize,
-            blockSize: UInt64(what.blockSize),
-            logicalSectorSize: what.logicalSectorSize,
-            physicalSectorSize: what.physicalSectorSize,
-            virtualDiskID: what.virtualDiskID?.description ?? "",
-            identifier: what.identifier?.description ?? "",
-            epoch: Epoch(of: chain).description,
-            chain: layers.map { layer in
-                Layer(
-                    path: layer.file.name,
-                    format: ImageFormat(layer.description.format),
-                    identifier: layer.description.identifier?.description ?? ""
-                )
-            }
-        )
+    ) async throws(CallError) -> any ResponseStream<BatchRangeAnswer> {
+        guard request.disks.count <= Self.maximumBatchDisks else {
+            throw CallError(
+                .invalidParameter,
+                "A question about \(request.disks.count) disks is one too long: ask about \(Self.maximumBatchDisks) at a time"
+            )
+        }
+        // A refused disk is the end of its own answer; each of the others is asked about all the same.
+        return ManyDisksAnswer(request.disks) { [self] (disk) async throws(CallError) in
+            try await getVirtualDiskChanges(disk, context: context)
+        }
     }
 
-    public func listBaselines(
-        _ request: VirtualHardDiskRequest,
+    public func getVirtualDiskChangesSummary(
+        _ request: GetVirtualDiskChangesRequest,
         context: CallContext
-    ) async throws(CallError) -> ListBaselinesResponse {
-        let chain = try openChain(request.path, for: .query, context)
-        return ListBaselinesResponse(
-            epoch: Epoch(of: chain).description,
-            baselines: ChangeQuery.Baseline.all(of: chain).map(DiskDeltaProtocol.Baseline.init),
-            tracking: ChangeTrackingState()
-        )
+    ) async throws(CallError) -> ChangesSummary {
+        try await summary(try Question(request), about: request.path, context)
+    }
+
+    public func getVirtualDiskAllocationSummary(
+        _ request: GetVirtualDiskAllocationRequest,
+        context: CallContext
+    ) async throws(CallError) -> ChangesSummary {
+        try await summary(Question(request), about: request.path, context)
     }
 }
 
-extension DiskDeltaProtocol.Baseline {
-    init(_ baseline: ChangeQuery.Baseline) {
+extension Question {
+    /// - Throws: INVALID_PARAMETER where what is to be done without changes is none of the known values: a caller that asks for
+    ///   more than this server knows must not get less.
+    init(_ request: GetVirtualDiskChangesRequest) throws(CallError) {
+        let onUnavailable: OnUnavailable
+        switch request.onUnavailable {
+        case .fail: onUnavailable = .fail
+        case .allocated: onUnavailable = .allocated
+        case .whole: onUnavailable = .whole
+        default:
+            throw CallError(
+                .invalidParameter,
+                "The value \(request.onUnavailable.rawValue) of on_unavailable is not known here"
+            )
+        }
         self.init(
-            id: baseline.id,
-            kind: BaselineKind(baseline.kind),
-            path: baseline.path,
-            created: baseline.created,
-            granularity: baseline.granularity,
-            usable: baseline.problem == nil,
-            reason: baseline.problem.map { CallError.reason(of: $0.code).name } ?? ""
+            .changes(since: request.limitID, target: request.targetSnapshotID),
+            offset: request.byteOffset,
+            length: request.byteLength,
+            granularity: request.granularity == 0 ? nil : request.granularity,
+            ifEpoch: request.ifEpoch,
+            onUnavailable: onUnavailable
         )
     }
-}
 
-extension BaselineKind {
-    init(_ kind: ChangeQuery.Baseline.Kind) {
-        self =
-            switch kind {
-            case .layer: .layer
-            case .snapshot: .snapshot
-            case .bitmap: .bitmap
-            case .backing: .backing
-            }
-    }
-}
-
-extension VirtualHardDiskType {
-    init(_ type: ImageDescription.DiskType) {
-        self =
-            switch type {
-            case .fixed: .fixed
-            case .dynamic: .dynamic
-            case .differencing: .differencing
-            }
+    init(_ request: GetVirtualDiskAllocationRequest) {
+        self.init(
+            .allocation,
+            offset: request.byteOffset,
+            length: request.byteLength,
+            granularity: request.granularity == 0 ? nil : request.granularity,
+            ifEpoch: request.ifEpoch
+        )
     }
 }

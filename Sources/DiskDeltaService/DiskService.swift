@@ -7,8 +7,16 @@ public import DiskImages
 /// It speaks in messages and reasons and knows of no socket, so that a program that wants no server calls it in its own
 /// process and is answered as a client would be.
 public struct DiskService: Sendable {
-    private let files: @Sendable (CallContext, Permission) -> any ImageFiles
+    /// What a caller sees of the files.
+    struct View {
+        var files: any ImageFiles
+        /// Tells views apart: two of the same roots are alike.
+        var roots: RootSelection
+    }
+
+    private let view: @Sendable (CallContext, Permission) -> View
     private let heartbeat: Heartbeat
+    private let chains: ChainCache
 
     /// Answers everybody about all of `files`.
     public init(files: any ImageFiles) {
@@ -17,25 +25,53 @@ public struct DiskService: Sendable {
 
     /// Answers about those of `roots` that a caller may use by the policy that is in force when the call begins.
     public init(roots: RootedFiles, policy: @escaping @Sendable () -> Policy) {
-        files = { context, permission in
-            roots.restricted(to: policy().roots(context.identity, permission))
+        view = { context, permission in
+            let selection = policy().roots(context.identity, permission)
+            return View(files: roots.restricted(to: selection), roots: selection)
         }
         heartbeat = Heartbeat()
+        chains = ChainCache()
     }
 
     init(files: any ImageFiles, heartbeat: Heartbeat) {
-        self.files = { _, _ in files }
+        view = { _, _ in View(files: files, roots: .all) }
         self.heartbeat = heartbeat
+        // A program that asks one question and ends has no use for chains that stay open.
+        chains = ChainCache(IdleChains.Limits(chains: 0))
+    }
+
+    /// The files where the caller has the permission, with the name of the disk noted.
+    func files(of name: String, for permission: Permission, _ context: CallContext) -> any ImageFiles {
+        context.notes.disk = name
+        return view(context, permission).files
     }
 
     /// Opens a disk in those files where the caller has the permission, each of its layers too.
-    func openChain(_ name: String, for permission: Permission, _ context: CallContext) throws(CallError) -> DiskChain {
+    func openDisk(_ name: String, for permission: Permission, _ context: CallContext) throws(CallError) -> OpenDisk {
         context.notes.disk = name
+        let view = view(context, permission)
         do throws(ImageError) {
-            return try DiskChain.open(name, in: files(context, permission))
+            return try chains.open(name, view.roots, in: view.files)
         } catch {
             throw CallError(error)
         }
+    }
+
+    /// The totals of a question, without its ranges.
+    func summary(
+        _ question: Question,
+        about path: String,
+        _ context: CallContext
+    ) async throws(CallError) -> ChangesSummary {
+        let disk = try openDisk(path, for: .query, context)
+        let plan: Plan
+        do throws(QueryError) {
+            plan = try Plan(question, about: disk.chain)
+        } catch {
+            throw CallError(error, resumeOffset: question.offset)
+        }
+        defer { withExtendedLifetime(disk) {} }
+        return try await RangeSummary.run(plan, disk: path)
     }
 
     func answer(
@@ -43,12 +79,13 @@ public struct DiskService: Sendable {
         about path: String,
         _ context: CallContext
     ) throws(CallError) -> RangeAnswerStream {
-        let chain = try openChain(path, for: .query, context)
+        let disk = try openDisk(path, for: .query, context)
         context.notes.namesEpoch = !(question.ifEpoch ?? "").isEmpty
         do throws(QueryError) {
             return RangeAnswerStream(
-                try Plan(question, about: chain),
-                disk: path,
+                try Plan(question, about: disk.chain),
+                of: disk,
+                named: path,
                 maximumMessage: context.maximumMessage,
                 heartbeat: heartbeat
             )

@@ -24,28 +24,6 @@ struct UnansweredMethodTests {
         #expect(error?.message.contains(method) == true, "\(error?.message ?? "")")
     }
 
-    @Test func imageManagement() async throws {
-        let client = ImageManagementClient(invoker)
-        try await expect("diskdelta.v1.ImageManagement/GetVirtualDiskChangesBatch") {
-            _ = try await client.getVirtualDiskChangesBatch(GetVirtualDiskChangesBatchRequest()).next()
-        }
-        try await expect("diskdelta.v1.ImageManagement/GetVirtualDiskChangesSummary") {
-            _ = try await client.getVirtualDiskChangesSummary(GetVirtualDiskChangesRequest(path: "p", limitID: "L"))
-        }
-        try await expect("diskdelta.v1.ImageManagement/GetVirtualHardDiskState") {
-            _ = try await client.getVirtualHardDiskState(VirtualHardDiskRequest(path: "p"))
-        }
-        try await expect("diskdelta.v1.ImageManagement/GetVHDSetInformation") {
-            _ = try await client.getVHDSetInformation(VirtualHardDiskRequest(path: "p"))
-        }
-        try await expect("diskdelta.v1.ImageManagement/GetVHDSnapshotInformation") {
-            _ = try await client.getVHDSnapshotInformation(VHDSnapshotRequest(path: "p"))
-        }
-        try await expect("diskdelta.v1.ImageManagement/ValidateVirtualHardDisk") {
-            _ = try await client.validateVirtualHardDisk(VirtualHardDiskRequest(path: "p"))
-        }
-    }
-
     @Test func servicesThatAreNotThere() async throws {
         try await expect("diskdelta.v1.Jobs/GetJob") {
             _ = try await JobsClient(invoker).getJob(JobRequest())

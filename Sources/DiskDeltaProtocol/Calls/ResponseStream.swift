@@ -11,6 +11,9 @@ public protocol ResponseStream<Response>: AnyObject {
     /// The sum of the answer. After `next()` returned nil it travels in the END frame; before, it is what there is so far.
     var totals: AnswerTotals? { get }
 
+    /// How many ranges were found, of an answer that has any; at any time.
+    var rangeCount: UInt64 { get }
+
     /// For an answer about ranges, the position that the messages made so far reach: the end of the window when the answer
     /// is complete. It is asked for after each message.
     var resumeOffset: UInt64? { get }
@@ -19,6 +22,7 @@ public protocol ResponseStream<Response>: AnyObject {
 /// An answer that is not about ranges has neither.
 extension ResponseStream {
     public var totals: AnswerTotals? { nil }
+    public var rangeCount: UInt64 { totals?.ranges ?? 0 }
     public var resumeOffset: UInt64? { nil }
 }
 

@@ -16,8 +16,8 @@ public final class ServerCall {
         try await stream.next()
     }
 
-    /// How many ranges were found, of an answer about ranges; at any time.
-    public var rangesSoFar: UInt64 { stream.totals?.ranges ?? 0 }
+    /// How many ranges were found, of an answer that has any; at any time.
+    public var rangesSoFar: UInt64 { stream.rangeCount }
 
     /// The position that the messages made so far reach, for an answer about ranges.
     public var resumeOffset: UInt64? { stream.resumeOffset }

@@ -47,6 +47,7 @@ extension CallError {
         case .inUse: .diskInUse
         case .resourceLimit: .resourceLimit
         case .invalidParameter: .invalidParameter
+        case .changed: .epochChanged
         default: .internal
         }
     }

@@ -5,14 +5,17 @@ internal import DiskImages
 /// A range answer on its way: the header, the batches of a range cursor as messages, and the totals.
 final class RangeAnswerStream: ResponseStream {
     private let plan: Plan
-    private let disk: String
+    /// Held open for as long as the answer is read.
+    private let disk: OpenDisk
+    private let name: String
     private let cursor: RangeCursor
     private let heartbeat: Heartbeat
     private var headerIsGiven = false
 
-    init(_ plan: Plan, disk: String, maximumMessage: Int, heartbeat: Heartbeat) {
+    init(_ plan: Plan, of disk: OpenDisk, named name: String, maximumMessage: Int, heartbeat: Heartbeat) {
         self.plan = plan
         self.disk = disk
+        self.name = name
         self.heartbeat = heartbeat
         cursor = RangeCursor(plan, maximumMessage: maximumMessage)
     }
@@ -20,7 +23,7 @@ final class RangeAnswerStream: ResponseStream {
     func next() async throws(CallError) -> RangeAnswer? {
         guard headerIsGiven else {
             headerIsGiven = true
-            return RangeAnswer(part: .header(header))
+            return RangeAnswer(part: .header(AnswerHeader(plan, disk: name)))
         }
         var before = cursor.processedEnd
         while true {
@@ -54,9 +57,12 @@ final class RangeAnswerStream: ResponseStream {
     }
 
     var resumeOffset: UInt64? { cursor.processedEnd }
+}
 
-    private var header: AnswerHeader {
-        AnswerHeader(
+extension AnswerHeader {
+    /// The header of the answer to a planned question about the disk that the caller calls `disk`.
+    init(_ plan: Plan, disk: String) {
+        self.init(
             disk: disk,
             format: ImageFormat(plan.format),
             size: plan.size,
@@ -64,11 +70,24 @@ final class RangeAnswerStream: ResponseStream {
             target: plan.target,
             epoch: plan.epoch.description,
             granularity: plan.granularity,
-            basis: plan.basis == .changes ? .changes : .allocated,
+            basis: AnswerBasis(plan.basis),
             unit: plan.unit,
             windowOffset: plan.window.start,
-            windowLength: plan.window.length
+            windowLength: plan.window.length,
+            basisReason: plan.unavailability.map { CallError.reason(of: $0.code) } ?? .none,
+            basisMessage: plan.unavailability?.message ?? ""
         )
+    }
+}
+
+extension AnswerBasis {
+    init(_ basis: Plan.Basis) {
+        self =
+            switch basis {
+            case .changes: .changes
+            case .allocated: .allocated
+            case .whole: .whole
+            }
     }
 }
 
