@@ -1086,7 +1086,8 @@ public struct VHDSnapshotInformation: Message {
     /// The file that holds the snapshot's state; empty where only a reference is left.
     public var snapshotPath: String = ""
 
-    /// The files below it: the immediate parent first, the base last. Empty where the file is not there.
+    /// The files below it: the immediate parent first, the base last. As they are named here; those that are not there, as the
+    /// catalogue has them.
     public var parentPaths: [String] = []
 
     /// RFC 3339; empty where the catalogue does not say.

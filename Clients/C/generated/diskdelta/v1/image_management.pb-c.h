@@ -438,7 +438,8 @@ struct  Diskdelta__V1__VHDSnapshotInformation
    */
   char *snapshot_path;
   /*
-   * The files below it: the immediate parent first, the base last. Empty where the file is not there.
+   * The files below it: the immediate parent first, the base last. As they are named here; those that are not there, as the
+   * catalogue has them.
    */
   size_t n_parent_paths;
   char **parent_paths;

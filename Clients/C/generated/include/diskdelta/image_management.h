@@ -288,7 +288,10 @@ struct diskdelta_vhd_snapshot_information {
     const char *snapshot_id;
     /* The file that holds the snapshot's state; empty where only a reference is left. */
     const char *snapshot_path;
-    /* The files below it: the immediate parent first, the base last. Empty where the file is not there. */
+    /*
+     * The files below it: the immediate parent first, the base last. As they are named here; those that are not there, as the
+     * catalogue has them.
+     */
     const char *const *parent_paths;
     size_t parent_paths_count;
     /* RFC 3339; empty where the catalogue does not say. */
