@@ -23,6 +23,12 @@ enum Programs {
         ]
     )
 
+    /// The C client's test program that makes a call of any method. `DISKDELTA_ASK` says where it is.
+    static let ask = BuiltProgram(
+        "diskdelta_ask",
+        candidates: [ProcessInfo.processInfo.environment["DISKDELTA_ASK"] ?? "Clients/C/build/tests/diskdelta_ask"]
+    )
+
     static let all = [diskdelta, diskdeltad, listChanges]
     static var areBuilt: Bool { all.allSatisfy(\.isBuilt) }
     /// What tests that are skipped say.
