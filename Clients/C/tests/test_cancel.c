@@ -31,7 +31,7 @@ static int set_up(void **state)
     memset(&fixture, 0, sizeof fixture);
     append_hello(&fixture.script.hello);
     append_recorded(&fixture.script.answer, NULL);
-    fixture.script.answer.size = end_of_recorded(&fixture.script.answer);
+    fixture.script.answer.size = end_of_answer(&fixture.script.answer);
     fixture.script.go_on = wait_for_the_client;
     fixture.script.context = &fixture.cancelled;
     fixture.server = fake_server_start(&fixture.script);
@@ -137,6 +137,8 @@ static void test_before_anything(void **state)
     assert_int_equal(diskdelta_client_connect(fixture->client, fake_server_address(fixture->server), NULL), -1);
     assert_int_equal(diskdelta_client_error(fixture->client)->reason, DISKDELTA_REASON_CANCELLED);
     diskdelta_changes *changes = open_changes(fixture);
+    /* The server has said what it has to say, so that what it hears next is the cancel. */
+    assert_non_null(diskdelta_changes_header(changes));
     diskdelta_client_cancel(fixture->client);
     assert_cancelled(fixture, changes);
 }
