@@ -25,8 +25,8 @@
  * OK, and every total it sent equals what was received. A connection that ends early, in whatever way, is -1.
  *
  * ERRORS. A function that fails returns -1 or NULL, and the handle it was called on tells why:
- * diskdelta_client_error(), diskdelta_stream_error(), diskdelta_changes_error(). The library prints nothing, and never
- * ends the program.
+ * diskdelta_client_error(), diskdelta_stream_error(), diskdelta_changes_error(), diskdelta_many_changes_error(). The
+ * library prints nothing, and never ends the program.
  *
  * LIFETIMES. What a function hands out through a pointer to const lives until the next call on the same handle. A
  * structure that a caller fills in starts with its _INIT macro. Every close and free function accepts NULL.
@@ -49,6 +49,7 @@
 #include <diskdelta/health.h>
 #include <diskdelta/image_management.h>
 #include <diskdelta/jobs.h>
+#include <diskdelta/many.h>
 #include <diskdelta/outcome.h>
 #include <diskdelta/query.h>
 #include <diskdelta/reason.h>
@@ -73,7 +74,7 @@ DISKDELTA_API const char *diskdelta_version(void);
  * Why something failed. diskdelta_reason_name(), diskdelta_status_name() and diskdelta_reason_exit_code() give names
  * and an exit code. It lives as long as the handle, and changes when the next call on the handle fails.
  */
-typedef struct diskdelta_error {
+struct diskdelta_error {
     /* gRPC's status; OK where nothing has failed. */
     diskdelta_status status;
     /* What a program can act on; NONE where nothing has failed. */
@@ -87,7 +88,10 @@ typedef struct diskdelta_error {
     /* For range answers: the first byte of the disk that was not answered for. */
     bool has_resume_offset;
     uint64_t resume_offset;
-} diskdelta_error;
+    /* Where a server refused the call because there are too many: the ms after which it is worth making it again. 0
+     * where it did not say. */
+    uint32_t retry_delay_ms;
+};
 
 /* ---- Clients --------------------------------------------------------------------------------------------------- */
 
@@ -215,8 +219,8 @@ DISKDELTA_API void diskdelta_client_notify_timeout(diskdelta_client *client);
  * What a caller may say about one call. Every member but the first may be 0: then its default holds.
  *
  * A call that the server provably did not begin is made again by itself: its request was never sent whole, or the
- * server said that it was going away and did not take it up, or, if the call may wait, that it was full. No other call
- * is, but range answers are resumed.
+ * server said that it was going away and did not take it up, or, if the call may wait, that it was full: then not
+ * before the time that the server named. No other call is, but range answers are resumed.
  */
 struct diskdelta_call_options {
     /* The size of this structure, as DISKDELTA_CALL_OPTIONS_INIT sets it. */
@@ -278,13 +282,13 @@ typedef struct diskdelta_range {
  * Some ranges of an answer. They ascend, within a batch and from batch to batch, are never empty, lie inside the
  * window, and never touch a range of the same kind.
  */
-typedef struct diskdelta_batch {
+struct diskdelta_batch {
     const diskdelta_range *ranges;
     /* How many; may be 0, then the batch only tells progress. */
     size_t count;
     /* Every byte of the window below this one is answered for. */
     uint64_t processed_end;
-} diskdelta_batch;
+};
 
 /*
  * A range answer under way. Every range is verified before it is handed out.
@@ -308,6 +312,18 @@ DISKDELTA_API diskdelta_changes *
 diskdelta_get_virtual_disk_allocation(diskdelta_client *client,
                                       const diskdelta_get_virtual_disk_allocation_request *request,
                                       const diskdelta_call_options *options);
+
+/*
+ * Reads the ranges that a job found; otherwise as diskdelta_get_virtual_disk_changes(). A job that is completed gives
+ * its answer as often as it is asked for; one that failed gives its error, one that has not ended JOB_NOT_READY. The
+ * window is the job's, from the request's byte_offset on, where that is not 0.
+ *
+ * What was found stays: a program that stopped in the midst goes on from where it was, with byte_offset set to
+ * diskdelta_changes_position(), and needs no epoch for it.
+ */
+DISKDELTA_API diskdelta_changes *diskdelta_get_job_results(diskdelta_client *client,
+                                                           const diskdelta_job_results_request *request,
+                                                           const diskdelta_call_options *options);
 
 /*
  * Waits until the answer's header is there. NULL where the call has failed before: see diskdelta_changes_error(); on a

@@ -26,6 +26,15 @@ bool dd_answer_is_taken(const struct dd_answer *answer)
 
 /* ---- The header ------------------------------------------------------------------------------------------------ */
 
+static bool is_asked_for(const struct dd_window *asked, const diskdelta_answer_header *header)
+{
+    if (asked->is_of_job)
+        return asked->offset == 0 || header->window_offset == asked->offset;
+    uint64_t rest = header->size - header->window_offset;
+    uint64_t length = asked->has_length && asked->length < rest ? asked->length : rest;
+    return header->window_offset == asked->offset && header->window_length == length;
+}
+
 const char *dd_answer_header(struct dd_answer *answer, const diskdelta_range_answer *message)
 {
     const diskdelta_answer_header *header = message->part.header;
@@ -37,9 +46,7 @@ const char *dd_answer_header(struct dd_answer *answer, const diskdelta_range_ans
     if (header->size > INT64_MAX || header->window_offset > header->size ||
         header->window_length > header->size - header->window_offset)
         return "P-62: the window does not lie inside the disk";
-    uint64_t rest = header->size - header->window_offset;
-    uint64_t expected = answer->asked.has_length && answer->asked.length < rest ? answer->asked.length : rest;
-    if (header->window_offset != answer->asked.offset || header->window_length != expected)
+    if (!is_asked_for(&answer->asked, header))
         return "P-63: the window is not the one that was asked for";
     answer->has_header = true;
     answer->unit = header->unit;
@@ -253,7 +260,8 @@ void dd_answer_resume(struct dd_answer *answer)
     /* Where the header of the last part has not come, nothing was counted of it. */
     answer->counted_before = dd_answer_totals(answer);
     memset(&answer->counted, 0, sizeof answer->counted);
-    answer->asked = (struct dd_window){answer->position, true, answer->window_end - answer->position};
+    answer->asked = (struct dd_window){
+        .offset = answer->position, .has_length = true, .length = answer->window_end - answer->position};
     answer->has_header = false;
     answer->form = DD_BATCH_NONE;
 }

@@ -14,6 +14,8 @@ struct dd_window {
     uint64_t offset;
     bool has_length;
     uint64_t length;
+    /* It is a job's, of which the header alone tells the end; and where `offset` is 0, the start. */
+    bool is_of_job;
 };
 
 enum dd_batch_form { DD_BATCH_NONE, DD_BATCH_RUNS, DD_BATCH_BITMAP };

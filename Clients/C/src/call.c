@@ -43,6 +43,8 @@ struct diskdelta_stream {
     unsigned attempts;
     /* How often it was not begun. */
     unsigned refusals;
+    /* It gave a message since it was made. */
+    bool has_answered;
     struct dd_pending pending;
     /* What dd_client_cancels() was when the call began. */
     unsigned cancels;
@@ -108,34 +110,17 @@ int dd_call_invalid(diskdelta_stream *stream, const char *text)
     return fail(stream, &failure);
 }
 
+int dd_call_exhausted(diskdelta_stream *stream, const char *text)
+{
+    return fail_for(stream, DISKDELTA_REASON_RESOURCE_LIMIT, text);
+}
+
 /* What could not be unpacked: there is no memory for it, or it is no message. */
 static int fail_to_unpack(diskdelta_stream *stream, const struct dd_arena *arena)
 {
     if (!arena->is_out_of_memory)
         return dd_call_invalid(stream, "a message can't be read");
     return fail_for(stream, DISKDELTA_REASON_RESOURCE_LIMIT, "there is not enough memory for the answer");
-}
-
-static int finish(diskdelta_stream *stream, const diskdelta_core_event *event)
-{
-    ProtobufCMessage *message =
-        unpack(&diskdelta__v1__status_details__descriptor, &stream->details_arena, event->details);
-    const diskdelta_status_details *details =
-        message != NULL
-            ? dd_decode_status_details(&stream->details_arena, (const Diskdelta__V1__StatusDetails *)message)
-            : NULL;
-    if (details == NULL)
-        return fail_to_unpack(stream, &stream->details_arena);
-    if (event->status != DISKDELTA_STATUS_OK) {
-        set_state(stream, FAILED);
-        dd_error_set_end(&stream->error, event->status, details, event->text.data, event->text.size);
-        return -1;
-    }
-    if (details->reason != DISKDELTA_REASON_NONE || details->return_value != 0 || details->detail_code != 0)
-        return dd_call_invalid(stream, "P-35: its end is OK and has a reason to fail");
-    stream->details = details;
-    set_state(stream, COMPLETE);
-    return 0;
 }
 
 bool dd_call_is_over(const diskdelta_stream *stream)
@@ -172,6 +157,7 @@ static void send_call(diskdelta_stream *stream)
     diskdelta_core_stream_close(stream->stream);
     stream->stream = begun;
     stream->attempts++;
+    stream->has_answered = false;
     set_state(stream, RUNNING);
     dd_link_flush(&stream->client->link);
 }
@@ -206,17 +192,19 @@ static void begin(diskdelta_stream *stream)
         stream->pending.until = stream->wait_until;
 }
 
-/* The call failed without having been begun (P-93). Whether it waits for another try. */
-static bool may_try_again(diskdelta_stream *stream, const diskdelta_core_event *event)
+/* The call failed without having been begun (P-93). Whether it waits for another try, for at least `delay` ms. */
+static bool may_try_again(diskdelta_stream *stream, bool is_full, uint32_t delay)
 {
-    bool is_full = event->failure->reason == DISKDELTA_REASON_RESOURCE_LIMIT;
-    if (!event->was_not_begun || (event->failure->reason != DISKDELTA_REASON_SERVER_UNAVAILABLE && !is_full))
-        return false;
     uint64_t now = dd_now();
     uint64_t wait = stream->client->backoff(++stream->refusals, dd_random(&stream->client->random));
+    if (wait < delay)
+        wait = delay;
     /* A server that is full is left alone, unless the call may wait. */
     bool is_impatient = is_full || stream->refusals > MOST_RETRIES;
     if (is_impatient && dd_later(now, wait) >= stream->wait_until)
+        return false;
+    /* A call that would only wait for its deadline says at once what the server said. */
+    if (delay > 0 && dd_later(now, wait) >= stream->deadline)
         return false;
     stream->not_before = is_full || stream->refusals > 1 ? dd_later(now, wait) : 0;
     return true;
@@ -239,6 +227,41 @@ static int take_message(diskdelta_stream *stream, const diskdelta_core_event *ev
     return *response != NULL ? 1 : fail_to_unpack(stream, &stream->arena);
 }
 
+/* END. */
+static int finish(diskdelta_stream *stream, const diskdelta_core_event *event)
+{
+    ProtobufCMessage *message =
+        unpack(&diskdelta__v1__status_details__descriptor, &stream->details_arena, event->details);
+    const diskdelta_status_details *details =
+        message != NULL
+            ? dd_decode_status_details(&stream->details_arena, (const Diskdelta__V1__StatusDetails *)message)
+            : NULL;
+    if (details == NULL)
+        return fail_to_unpack(stream, &stream->details_arena);
+    /* A refusal that names a delay says that nothing was begun (P-99). */
+    bool is_full = event->status == DISKDELTA_STATUS_RESOURCE_EXHAUSTED && details->retry_delay > 0;
+    if (is_full && !stream->has_answered && may_try_again(stream, true, details->retry_delay)) {
+        wait_for_connection(stream);
+        return DISKDELTA_WOULD_WAIT;
+    }
+    if (event->status != DISKDELTA_STATUS_OK) {
+        set_state(stream, FAILED);
+        dd_error_set_end(&stream->error, event->status, details, event->text.data, event->text.size);
+        return -1;
+    }
+    if (details->reason != DISKDELTA_REASON_NONE || details->return_value != 0 || details->detail_code != 0)
+        return dd_call_invalid(stream, "P-35: its end is OK and has a reason to fail");
+    stream->details = details;
+    set_state(stream, COMPLETE);
+    return 0;
+}
+
+/* Whether what was not begun may go well another time. */
+static bool is_passing(const diskdelta_failure *failure)
+{
+    return failure->reason == DISKDELTA_REASON_SERVER_UNAVAILABLE || failure->reason == DISKDELTA_REASON_RESOURCE_LIMIT;
+}
+
 /* What the running call has to tell: as dd_call_next(), DISKDELTA_WOULD_WAIT where it is nothing. */
 static int take_event(diskdelta_stream *stream, const void **response)
 {
@@ -246,13 +269,15 @@ static int take_event(diskdelta_stream *stream, const void **response)
     diskdelta_core_stream_next(stream->stream, &event);
     switch (event.type) {
     case DISKDELTA_CORE_MESSAGE:
+        stream->has_answered = true;
         /* Credit that was granted for it goes out now, while the server has some left. */
         dd_link_flush(&stream->client->link);
         return take_message(stream, &event, response);
     case DISKDELTA_CORE_END:
         return finish(stream, &event);
     case DISKDELTA_CORE_FAILED:
-        if (!may_try_again(stream, &event))
+        if (!event.was_not_begun || !is_passing(event.failure) ||
+            !may_try_again(stream, event.failure->reason == DISKDELTA_REASON_RESOURCE_LIMIT, 0))
             return fail(stream, event.failure);
         wait_for_connection(stream);
         return DISKDELTA_WOULD_WAIT;

@@ -32,6 +32,9 @@ int dd_call_unary(diskdelta_client *client, const struct dd_method *method, cons
 /* The call's answer breaks a rule of its content: tells the server, and fails with ANSWER_INVALID. Gives -1. */
 int dd_call_invalid(diskdelta_stream *stream, const char *text);
 
+/* There is no room for what the answer needs: tells the server, and fails with RESOURCE_LIMIT. Gives -1. */
+int dd_call_exhausted(diskdelta_stream *stream, const char *text);
+
 /*
  * Makes a call that has failed again, with another request for the same method; its options and deadline stay. It waits
  * for a connection until `until`, and first as long as after so many `failures` (P-94). False with the stream's error

@@ -2,15 +2,12 @@
 #include "answer.h"
 #include "call.h"
 #include "client.h"
+#include "header.h"
+#include "patience.h"
 #include "question.h"
-
-#include <string.h>
 
 /* How many ranges a batch hands out at most, however many a message holds. */
 enum { RANGES_AT_ONCE = 4096 };
-
-/* How long an answer may make no progress, in ms, where the options say nothing. */
-enum { DEFAULT_PATIENCE = 30000 };
 
 enum state { RUNNING, COMPLETE, FAILED };
 
@@ -22,27 +19,19 @@ struct diskdelta_changes {
     struct dd_answer answer;
     /* All below was handed out. */
     uint64_t position;
-    /* The first header; its strings are NULL until it is there. */
-    diskdelta_answer_header header;
-    char *strings;
+    /* The first header. */
+    struct dd_kept_header header;
     diskdelta_batch batch;
     diskdelta_answer_totals totals;
     struct dd_error error;
-
-    /* How long to go on without progress, in ms; 0: an answer that breaks off is not resumed. */
-    uint32_t patience;
-    /* How often in a row the answer broke off without progress, and since when it makes none. */
-    unsigned failures;
-    uint64_t stalled_since;
-
+    struct dd_patience patience;
     diskdelta_range ranges[RANGES_AT_ONCE];
 };
 
-static diskdelta_changes *fail_to_open(diskdelta_client *client, diskdelta_changes *changes, diskdelta_reason reason,
-                                       const char *text)
+static diskdelta_changes *fail_to_open(diskdelta_client *client, diskdelta_changes *changes, const char *text)
 {
     diskdelta_failure failure;
-    dd_fail(&failure, reason, "%s", text);
+    dd_fail(&failure, DISKDELTA_REASON_RESOURCE_LIMIT, "%s", text);
     if (client != NULL)
         dd_client_fail(client, &failure);
     diskdelta_changes_close(changes);
@@ -50,38 +39,39 @@ static diskdelta_changes *fail_to_open(diskdelta_client *client, diskdelta_chang
 }
 
 /* Without its question. */
-static diskdelta_changes *create(diskdelta_client *client, const diskdelta_call_options *given)
+static diskdelta_changes *create(diskdelta_client *client, const diskdelta_call_options *options)
 {
     diskdelta_changes *changes = client != NULL ? dd_allocate(&client->allocator, sizeof *changes) : NULL;
     if (changes == NULL)
-        return fail_to_open(client, NULL, DISKDELTA_REASON_RESOURCE_LIMIT, "there is not enough memory for the call");
+        return fail_to_open(client, NULL, "there is not enough memory for the call");
     changes->allocator = client->allocator;
     changes->state = RUNNING;
     dd_error_init(&changes->error);
-    diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;
-    /* Where they can't be copied, opening says why. */
-    if (given != NULL)
-        (void)dd_copy_sized(&options, sizeof options, given);
-    changes->patience = options.patience_ms == DISKDELTA_OFF ? 0
-                        : options.patience_ms != 0           ? options.patience_ms
-                                                             : DEFAULT_PATIENCE;
+    dd_patience_init(&changes->patience, options);
     return changes;
 }
 
-static diskdelta_changes *begin(diskdelta_changes *changes, diskdelta_stream *stream, struct dd_window asked)
+/*
+ * The call was opened, or was not: with the question that was kept, or, where it could not be, with the caller's own
+ * request, so that opening says what is wrong with a malformed one.
+ */
+static diskdelta_changes *begin(diskdelta_client *client, diskdelta_changes *changes, diskdelta_stream *stream,
+                                bool is_kept)
 {
+    changes->stream = stream;
+    if (stream != NULL && !is_kept)
+        return fail_to_open(client, changes,
+                            "the request can't be sent: a structure was not started with its _INIT macro, or there is "
+                            "not enough memory");
     if (stream == NULL) {
         diskdelta_changes_close(changes);
         return NULL;
     }
-    changes->stream = stream;
+    struct dd_window asked = dd_question_window(&changes->question);
     changes->position = asked.offset;
     dd_answer_init(&changes->answer, asked);
     return changes;
 }
-
-static const char malformed[] = "the request can't be sent: a structure was not started with its _INIT macro, or there "
-                                "is not enough memory";
 
 diskdelta_changes *diskdelta_get_virtual_disk_changes(diskdelta_client *client,
                                                       const diskdelta_get_virtual_disk_changes_request *request,
@@ -90,16 +80,10 @@ diskdelta_changes *diskdelta_get_virtual_disk_changes(diskdelta_client *client,
     diskdelta_changes *changes = create(client, options);
     if (changes == NULL)
         return NULL;
-    /* Opening says what is wrong with a malformed request. */
     bool is_kept = dd_question_of_changes(&changes->question, &changes->allocator, request);
-    const diskdelta_get_virtual_disk_changes_request *kept = &changes->question.changes;
-    diskdelta_stream *stream =
-        diskdelta_image_management_get_virtual_disk_changes(client, is_kept ? kept : request, options);
-    if (stream != NULL && !is_kept) {
-        diskdelta_stream_close(stream);
-        return fail_to_open(client, changes, DISKDELTA_REASON_RESOURCE_LIMIT, malformed);
-    }
-    return begin(changes, stream, (struct dd_window){kept->byte_offset, kept->has_byte_length, kept->byte_length});
+    request = is_kept ? &changes->question.request.changes : request;
+    return begin(client, changes, diskdelta_image_management_get_virtual_disk_changes(client, request, options),
+                 is_kept);
 }
 
 diskdelta_changes *diskdelta_get_virtual_disk_allocation(diskdelta_client *client,
@@ -110,14 +94,20 @@ diskdelta_changes *diskdelta_get_virtual_disk_allocation(diskdelta_client *clien
     if (changes == NULL)
         return NULL;
     bool is_kept = dd_question_of_allocation(&changes->question, &changes->allocator, request);
-    const diskdelta_get_virtual_disk_allocation_request *kept = &changes->question.allocation;
-    diskdelta_stream *stream =
-        diskdelta_image_management_get_virtual_disk_allocation(client, is_kept ? kept : request, options);
-    if (stream != NULL && !is_kept) {
-        diskdelta_stream_close(stream);
-        return fail_to_open(client, changes, DISKDELTA_REASON_RESOURCE_LIMIT, malformed);
-    }
-    return begin(changes, stream, (struct dd_window){kept->byte_offset, kept->has_byte_length, kept->byte_length});
+    request = is_kept ? &changes->question.request.allocation : request;
+    return begin(client, changes, diskdelta_image_management_get_virtual_disk_allocation(client, request, options),
+                 is_kept);
+}
+
+diskdelta_changes *diskdelta_get_job_results(diskdelta_client *client, const diskdelta_job_results_request *request,
+                                             const diskdelta_call_options *options)
+{
+    diskdelta_changes *changes = create(client, options);
+    if (changes == NULL)
+        return NULL;
+    bool is_kept = dd_question_of_job(&changes->question, &changes->allocator, request);
+    request = is_kept ? &changes->question.request.job : request;
+    return begin(client, changes, diskdelta_jobs_get_job_results(client, request, options), is_kept);
 }
 
 /* ---- Ends ------------------------------------------------------------------------------------------------------ */
@@ -139,18 +129,12 @@ static void take_error(diskdelta_changes *changes)
 /* Asks for what is missing, where there is patience left. */
 static bool resume(diskdelta_changes *changes)
 {
-    if (changes->patience == 0 || dd_call_is_over(changes->stream))
-        return false;
-    uint64_t now = dd_now();
-    if (changes->failures == 0)
-        changes->stalled_since = now;
-    uint64_t until = dd_later(changes->stalled_since, changes->patience);
-    if (now >= until)
+    uint64_t until = 0;
+    if (dd_call_is_over(changes->stream) || !dd_patience_lasts(&changes->patience, dd_now(), &until))
         return false;
     dd_answer_resume(&changes->answer);
-    const struct dd_window *rest = &changes->answer.asked;
-    const void *request = dd_question_about_rest(&changes->question, rest->offset, rest->length, changes->header.epoch);
-    return dd_call_again(changes->stream, request, until, changes->failures++);
+    dd_question_about_rest(&changes->question, &changes->answer.asked, changes->header.header.epoch);
+    return dd_call_again(changes->stream, &changes->question.request, until, changes->patience.failures++);
 }
 
 /*
@@ -160,19 +144,15 @@ static bool resume(diskdelta_changes *changes)
 static int fail_as_stream(diskdelta_changes *changes)
 {
     take_error(changes);
-    bool broke = changes->error.public.status == DISKDELTA_STATUS_UNAVAILABLE && changes->strings != NULL;
+    bool broke = changes->error.public.status == DISKDELTA_STATUS_UNAVAILABLE && changes->header.strings != NULL;
     if (broke && resume(changes)) {
         dd_error_init(&changes->error);
         return 1;
     }
     /* Resuming may have failed of something else, such as memory. */
     take_error(changes);
-    if (broke && changes->error.public.reason == DISKDELTA_REASON_SERVER_UNAVAILABLE) {
-        diskdelta_failure failure;
-        dd_fail(&failure, DISKDELTA_REASON_ANSWER_INCOMPLETE, "the answer is not complete: %.400s",
-                diskdelta_stream_error(changes->stream)->message);
-        dd_error_set(&changes->error, &failure);
-    }
+    if (broke)
+        dd_error_tell_as_part(&changes->error);
     return fail(changes);
 }
 
@@ -183,52 +163,26 @@ static int fail_as_invalid(diskdelta_changes *changes, const char *broken)
     return fail(changes);
 }
 
-/* ---- The header ------------------------------------------------------------------------------------------------ */
-
-static size_t size_of(const char *string)
-{
-    return strlen(string) + 1;
-}
-
-static const char *keep(char **room, const char *string)
-{
-    char *kept = *room;
-    size_t size = size_of(string);
-    memcpy(kept, string, size);
-    *room += size;
-    return kept;
-}
-
-/* The header outlives its message, so its strings are copied. */
-static bool keep_header(diskdelta_changes *changes, const diskdelta_answer_header *header)
-{
-    size_t size = size_of(header->disk) + size_of(header->since) + size_of(header->target) + size_of(header->epoch);
-    changes->strings = dd_allocate(&changes->allocator, size);
-    if (changes->strings == NULL)
-        return false;
-    char *room = changes->strings;
-    changes->header = *header;
-    changes->header.disk = keep(&room, header->disk);
-    changes->header.since = keep(&room, header->since);
-    changes->header.target = keep(&room, header->target);
-    changes->header.epoch = keep(&room, header->epoch);
-    return true;
-}
-
 static int fail_without_memory(diskdelta_changes *changes)
 {
-    diskdelta_failure failure;
-    dd_fail(&failure, DISKDELTA_REASON_RESOURCE_LIMIT, "there is not enough memory for the answer");
-    dd_error_set(&changes->error, &failure);
+    dd_call_exhausted(changes->stream, "there is not enough memory for the answer");
+    take_error(changes);
     return fail(changes);
 }
+
+/* ---- The header ------------------------------------------------------------------------------------------------ */
 
 /* The next message of the stream: 1, 0 at its end, -1, or DISKDELTA_WOULD_WAIT. */
 static int take_message(diskdelta_changes *changes, const diskdelta_range_answer **message)
 {
-    if (changes->question.is_about_allocation)
+    switch (changes->question.kind) {
+    case DD_QUESTION_OF_JOB:
+        return diskdelta_jobs_get_job_results_next(changes->stream, message);
+    case DD_QUESTION_OF_ALLOCATION:
         return diskdelta_image_management_get_virtual_disk_allocation_next(changes->stream, message);
-    return diskdelta_image_management_get_virtual_disk_changes_next(changes->stream, message);
+    default:
+        return diskdelta_image_management_get_virtual_disk_changes_next(changes->stream, message);
+    }
 }
 
 /* The header of the answer that is being read: 1 once it is there, -1, or DISKDELTA_WOULD_WAIT. */
@@ -247,12 +201,15 @@ static int take_header(diskdelta_changes *changes)
             continue;
         }
         const char *broken = dd_answer_header(&changes->answer, message);
-        if (broken == NULL && changes->strings != NULL)
-            broken = dd_answer_repeats(&changes->header, message->part.header);
+        bool is_first = changes->header.strings == NULL;
+        if (broken == NULL && !is_first)
+            broken = dd_answer_repeats(&changes->header.header, message->part.header);
         if (broken != NULL)
             return fail_as_invalid(changes, broken);
-        if (changes->strings == NULL && !keep_header(changes, message->part.header))
+        if (is_first && !dd_header_keep(&changes->header, &changes->allocator, message->part.header))
             return fail_without_memory(changes);
+        /* The window of a job starts where its header says. */
+        changes->position = changes->answer.position;
     }
     return 1;
 }
@@ -261,9 +218,9 @@ const diskdelta_answer_header *diskdelta_changes_header(diskdelta_changes *chang
 {
     if (changes == NULL)
         return NULL;
-    if (changes->strings == NULL && changes->state == RUNNING)
+    if (changes->header.strings == NULL && changes->state == RUNNING)
         (void)take_header(changes);
-    return changes->strings != NULL ? &changes->header : NULL;
+    return changes->header.strings != NULL ? &changes->header.header : NULL;
 }
 
 /* ---- Batches --------------------------------------------------------------------------------------------------- */
@@ -313,7 +270,7 @@ int diskdelta_changes_next(diskdelta_changes *changes, const diskdelta_batch **b
     if (broken != NULL)
         return fail_as_invalid(changes, broken);
     changes->position = dd_answer_position(&changes->answer);
-    changes->failures = 0;
+    dd_patience_renew(&changes->patience);
     changes->batch = (diskdelta_batch){changes->ranges, count, changes->position};
     *batch = &changes->batch;
     return 1;
@@ -341,6 +298,6 @@ void diskdelta_changes_close(diskdelta_changes *changes)
     diskdelta_allocator allocator = changes->allocator;
     diskdelta_stream_close(changes->stream);
     dd_question_free(&changes->question, &allocator);
-    dd_release(&allocator, changes->strings);
+    dd_header_free(&changes->header, &allocator);
     dd_release(&allocator, changes);
 }

@@ -33,6 +33,7 @@ void dd_error_set_end(struct dd_error *error, diskdelta_status status, const dis
     error->public.reason = details->reason;
     error->public.return_value = details->return_value;
     error->public.detail_code = details->detail_code;
+    error->public.retry_delay_ms = details->retry_delay;
     if (details->reason == DISKDELTA_REASON_NONE) {
         /* The one that follows from the status (P-35). */
         error->public.reason = dd_reason_of_status(status);
@@ -51,6 +52,15 @@ void dd_error_set_public(struct dd_error *error, const diskdelta_error *from)
     error->text[size] = '\0';
     error->public = *from;
     error->public.message = error->text;
+}
+
+void dd_error_tell_as_part(struct dd_error *error)
+{
+    if (error->public.reason != DISKDELTA_REASON_SERVER_UNAVAILABLE)
+        return;
+    diskdelta_failure failure;
+    dd_fail(&failure, DISKDELTA_REASON_ANSWER_INCOMPLETE, "the answer is not complete: %.400s", error->text);
+    dd_error_set(error, &failure);
 }
 
 void dd_error_copy(struct dd_error *to, const struct dd_error *from)

@@ -29,6 +29,9 @@ void dd_error_set_end(struct dd_error *error, diskdelta_status status, const dis
 /* What another handle tells. */
 void dd_error_set_public(struct dd_error *error, const diskdelta_error *from);
 
+/* A server that is not there any more, after its answer had begun: what arrived is a part. */
+void dd_error_tell_as_part(struct dd_error *error);
+
 void dd_error_copy(struct dd_error *to, const struct dd_error *from);
 
 #endif

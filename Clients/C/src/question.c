@@ -33,7 +33,8 @@ bool dd_question_of_changes(struct dd_question *question, const diskdelta_alloca
                             const diskdelta_get_virtual_disk_changes_request *request)
 {
     memset(question, 0, sizeof *question);
-    diskdelta_get_virtual_disk_changes_request *kept = &question->changes;
+    question->kind = DD_QUESTION_OF_CHANGES;
+    diskdelta_get_virtual_disk_changes_request *kept = &question->request.changes;
     if (!dd_copy_sized(kept, sizeof *kept, request))
         return false;
     kept->struct_size = sizeof *kept;
@@ -45,8 +46,8 @@ bool dd_question_of_allocation(struct dd_question *question, const diskdelta_all
                                const diskdelta_get_virtual_disk_allocation_request *request)
 {
     memset(question, 0, sizeof *question);
-    question->is_about_allocation = true;
-    diskdelta_get_virtual_disk_allocation_request *kept = &question->allocation;
+    question->kind = DD_QUESTION_OF_ALLOCATION;
+    diskdelta_get_virtual_disk_allocation_request *kept = &question->request.allocation;
     if (!dd_copy_sized(kept, sizeof *kept, request))
         return false;
     kept->struct_size = sizeof *kept;
@@ -54,20 +55,58 @@ bool dd_question_of_allocation(struct dd_question *question, const diskdelta_all
     return keep(question, allocator, strings, sizeof strings / sizeof strings[0]);
 }
 
-const void *dd_question_about_rest(struct dd_question *question, uint64_t offset, uint64_t length, const char *epoch)
+bool dd_question_of_job(struct dd_question *question, const diskdelta_allocator *allocator,
+                        const diskdelta_job_results_request *request)
 {
-    if (question->is_about_allocation) {
-        question->allocation.byte_offset = offset;
-        question->allocation.has_byte_length = true;
-        question->allocation.byte_length = length;
-        question->allocation.if_epoch = epoch;
-        return &question->allocation;
+    memset(question, 0, sizeof *question);
+    question->kind = DD_QUESTION_OF_JOB;
+    diskdelta_job_results_request *kept = &question->request.job;
+    if (!dd_copy_sized(kept, sizeof *kept, request))
+        return false;
+    kept->struct_size = sizeof *kept;
+    const char **strings[] = {&kept->id};
+    return keep(question, allocator, strings, sizeof strings / sizeof strings[0]);
+}
+
+struct dd_window dd_question_window(const struct dd_question *question)
+{
+    const diskdelta_get_virtual_disk_changes_request *changes = &question->request.changes;
+    const diskdelta_get_virtual_disk_allocation_request *allocation = &question->request.allocation;
+    switch (question->kind) {
+    case DD_QUESTION_OF_JOB:
+        return (struct dd_window){.offset = question->request.job.byte_offset, .is_of_job = true};
+    case DD_QUESTION_OF_ALLOCATION:
+        return (struct dd_window){.offset = allocation->byte_offset,
+                                  .has_length = allocation->has_byte_length,
+                                  .length = allocation->byte_length};
+    default:
+        return (struct dd_window){
+            .offset = changes->byte_offset, .has_length = changes->has_byte_length, .length = changes->byte_length};
     }
-    question->changes.byte_offset = offset;
-    question->changes.has_byte_length = true;
-    question->changes.byte_length = length;
-    question->changes.if_epoch = epoch;
-    return &question->changes;
+}
+
+void dd_question_about_rest(struct dd_question *question, const struct dd_window *rest, const char *epoch)
+{
+    diskdelta_get_virtual_disk_changes_request *changes = &question->request.changes;
+    diskdelta_get_virtual_disk_allocation_request *allocation = &question->request.allocation;
+    switch (question->kind) {
+    case DD_QUESTION_OF_JOB:
+        /* Its answer does not change, so it takes no condition. */
+        question->request.job.byte_offset = rest->offset;
+        break;
+    case DD_QUESTION_OF_ALLOCATION:
+        allocation->byte_offset = rest->offset;
+        allocation->has_byte_length = true;
+        allocation->byte_length = rest->length;
+        allocation->if_epoch = epoch;
+        break;
+    default:
+        changes->byte_offset = rest->offset;
+        changes->has_byte_length = true;
+        changes->byte_length = rest->length;
+        changes->if_epoch = epoch;
+        break;
+    }
 }
 
 void dd_question_free(struct dd_question *question, const diskdelta_allocator *allocator)

@@ -2,14 +2,18 @@
 #ifndef DD_QUESTION_H
 #define DD_QUESTION_H
 
+#include "answer.h"
 #include "memory.h"
 
-#include <diskdelta.h>
+enum dd_question_kind { DD_QUESTION_OF_CHANGES, DD_QUESTION_OF_ALLOCATION, DD_QUESTION_OF_JOB };
 
 struct dd_question {
-    bool is_about_allocation;
-    diskdelta_get_virtual_disk_changes_request changes;
-    diskdelta_get_virtual_disk_allocation_request allocation;
+    enum dd_question_kind kind;
+    union {
+        diskdelta_get_virtual_disk_changes_request changes;
+        diskdelta_get_virtual_disk_allocation_request allocation;
+        diskdelta_job_results_request job;
+    } request;
     /* What the strings of the request are. */
     char *strings;
 };
@@ -19,9 +23,14 @@ bool dd_question_of_changes(struct dd_question *question, const diskdelta_alloca
                             const diskdelta_get_virtual_disk_changes_request *request);
 bool dd_question_of_allocation(struct dd_question *question, const diskdelta_allocator *allocator,
                                const diskdelta_get_virtual_disk_allocation_request *request);
+bool dd_question_of_job(struct dd_question *question, const diskdelta_allocator *allocator,
+                        const diskdelta_job_results_request *request);
 
-/* The same question about the rest of the window, which lives until `epoch` or the question does not. */
-const void *dd_question_about_rest(struct dd_question *question, uint64_t offset, uint64_t length, const char *epoch);
+/* The window that it asks about. */
+struct dd_window dd_question_window(const struct dd_question *question);
+
+/* Asks about the rest of the window from now on. The question points to `epoch`, which must live as long as it does. */
+void dd_question_about_rest(struct dd_question *question, const struct dd_window *rest, const char *epoch);
 
 void dd_question_free(struct dd_question *question, const diskdelta_allocator *allocator);
 

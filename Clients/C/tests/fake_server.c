@@ -78,6 +78,26 @@ bool fake_receive(int fd, struct dd_header *header)
     return is_well;
 }
 
+bool fake_receive_call(int fd, struct fake_call *call)
+{
+    struct dd_header header = {0};
+    struct bytes payload = {0};
+    while (header.type != DD_FRAME_OPEN) {
+        payload.size = 0;
+        if (!fake_receive_payload(fd, &header, &payload)) {
+            bytes_free(&payload);
+            return false;
+        }
+    }
+    size_t path = dd_load16(payload.data);
+    size_t at = 4 + path + dd_load16(payload.data + 2);
+    *call = (struct fake_call){.stream = header.stream};
+    memcpy(call->path, payload.data + 4, path < sizeof call->path ? path : 0);
+    bytes_append(&call->request, payload.data + at, payload.size - at);
+    bytes_free(&payload);
+    return true;
+}
+
 static void serve(const struct fake_script *script, int fd)
 {
     uint8_t preface[DD_PREFACE_SIZE];

@@ -43,6 +43,16 @@ bool fake_send(int fd, const struct bytes *bytes);
 /* Receives the client's next frame and appends its payload; false at the end. */
 bool fake_receive_payload(int fd, struct dd_header *header, struct bytes *payload);
 
+/* What OPEN said. The request is freed by whoever received it. */
+struct fake_call {
+    uint32_t stream;
+    char path[256];
+    struct bytes request;
+};
+
+/* Receives until the next OPEN; false at the end. */
+bool fake_receive_call(int fd, struct fake_call *call);
+
 /* Receives the client's next frame, its payload discarded; false at the end. */
 bool fake_receive(int fd, struct dd_header *header);
 

@@ -1,6 +1,7 @@
 #include "frames.h"
 
 #include "diskdelta/v1/answer.pb-c.h"
+#include "diskdelta/v1/image_management.pb-c.h"
 #include "diskdelta/v1/outcome.pb-c.h"
 
 #include <stdlib.h>
@@ -43,7 +44,7 @@ void append_hello(struct bytes *bytes)
     append_frame(bytes, DD_FRAME_SETTINGS, 0, 0, NULL, 0);
 }
 
-static void append_message(struct bytes *bytes, uint32_t stream, uint32_t number, const ProtobufCMessage *message)
+void append_message(struct bytes *bytes, uint32_t stream, uint32_t number, const ProtobufCMessage *message)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     uint8_t *payload = malloc(size + 1);
@@ -143,6 +144,52 @@ void append_refusal(struct bytes *bytes, uint32_t stream, diskdelta_reason reaso
     append_end_frame(bytes, stream, (uint32_t)diskdelta_reason_status(reason), text, &details);
 }
 
+void append_full(struct bytes *bytes, uint32_t stream, uint32_t retry_delay)
+{
+    Diskdelta__V1__StatusDetails details = DISKDELTA__V1__STATUS_DETAILS__INIT;
+    details.reason = (Diskdelta__V1__Reason)DISKDELTA_REASON_RESOURCE_LIMIT;
+    details.return_value = diskdelta_reason_return_value(DISKDELTA_REASON_RESOURCE_LIMIT);
+    details.retry_delay = retry_delay;
+    append_end_frame(bytes, stream, DISKDELTA_STATUS_RESOURCE_EXHAUSTED, "there are too many calls", &details);
+}
+
+void append_plain_end(struct bytes *bytes, uint32_t stream)
+{
+    const Diskdelta__V1__StatusDetails details = DISKDELTA__V1__STATUS_DETAILS__INIT;
+    append_end_frame(bytes, stream, 0, "", &details);
+}
+
+bool append_of_disk(struct bytes *bytes, uint32_t stream, uint32_t number, uint32_t disk, const struct bytes *single,
+                    size_t *at)
+{
+    if (*at >= single->size)
+        return false;
+    struct dd_header header = dd_header_decode(single->data + *at);
+    const uint8_t *payload = single->data + *at + DD_HEADER_SIZE;
+    *at += DD_HEADER_SIZE + header.length;
+    Diskdelta__V1__BatchRangeAnswer message = DISKDELTA__V1__BATCH_RANGE_ANSWER__INIT;
+    message.disk = disk;
+    if (header.type == DD_FRAME_DATA) {
+        message.part_case = DISKDELTA__V1__BATCH_RANGE_ANSWER__PART_ANSWER;
+        message.answer = diskdelta__v1__range_answer__unpack(NULL, header.length, payload);
+        append_message(bytes, stream, number, &message.base);
+        diskdelta__v1__range_answer__free_unpacked(message.answer, NULL);
+        return true;
+    }
+    char text[256] = "";
+    size_t length = dd_load16(payload);
+    memcpy(text, payload + 2, length);
+    Diskdelta__V1__BatchDiskEnd end = DISKDELTA__V1__BATCH_DISK_END__INIT;
+    end.status = (Diskdelta__V1__Status)header.aux;
+    end.message = text;
+    end.details = diskdelta__v1__status_details__unpack(NULL, header.length - 4 - length, payload + 4 + length);
+    message.part_case = DISKDELTA__V1__BATCH_RANGE_ANSWER__PART_END;
+    message.end = &end;
+    append_message(bytes, stream, number, &message.base);
+    diskdelta__v1__status_details__free_unpacked(end.details, NULL);
+    return true;
+}
+
 void append_recorded(struct bytes *bytes, diskdelta_range *ranges)
 {
     static const diskdelta_range expected[RECORDED_RANGES] = {
@@ -164,10 +211,10 @@ void append_recorded(struct bytes *bytes, diskdelta_range *ranges)
         memcpy(ranges, expected, sizeof expected);
 }
 
-size_t end_of_recorded(const struct bytes *recorded)
+size_t end_of_answer(const struct bytes *answer)
 {
     size_t at = 0;
-    while (recorded->data[at + 4] != DD_FRAME_END)
-        at += DD_HEADER_SIZE + dd_load32(recorded->data + at);
+    while (answer->data[at + 4] != DD_FRAME_END)
+        at += DD_HEADER_SIZE + dd_load32(answer->data + at);
     return at;
 }

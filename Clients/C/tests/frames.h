@@ -5,6 +5,7 @@
 #include "wire.h"
 
 #include <diskdelta.h>
+#include <protobuf-c/protobuf-c.h>
 
 struct bytes {
     uint8_t *data;
@@ -21,6 +22,9 @@ void append_frame(struct bytes *bytes, enum dd_frame_type type, uint32_t stream,
 
 /* The server's preface and SETTINGS, with the defaults. */
 void append_hello(struct bytes *bytes);
+
+/* DATA with a message. */
+void append_message(struct bytes *bytes, uint32_t stream, uint32_t number, const ProtobufCMessage *message);
 
 /* DATA with the header of an answer about a disk of `size` bytes, all of which is asked for, in units of 512. */
 void append_header(struct bytes *bytes, uint32_t stream, uint64_t size);
@@ -42,6 +46,19 @@ void append_end(struct bytes *bytes, uint32_t stream, uint64_t resume_offset, co
 /* END with the status of a reason, and a text. */
 void append_refusal(struct bytes *bytes, uint32_t stream, diskdelta_reason reason, const char *text);
 
+/* The same as RESOURCE_LIMIT, with the ms after which it is worth trying again. */
+void append_full(struct bytes *bytes, uint32_t stream, uint32_t retry_delay);
+
+/* END with status OK, of a call that is no range answer. */
+void append_plain_end(struct bytes *bytes, uint32_t stream);
+
+/*
+ * The frame at `*at` of an answer about one disk, DATA or END, as DATA of an answer about many, in which `disk` is its
+ * position. Moves `*at` behind it; false where there is none left.
+ */
+bool append_of_disk(struct bytes *bytes, uint32_t stream, uint32_t number, uint32_t disk, const struct bytes *single,
+                    size_t *at);
+
 /*
  * The answer of stream 1 that many tests use: a header, runs, a bitmap, runs, and END. The disk has 64 KiB; `ranges`
  * has room for RECORDED_RANGES.
@@ -49,7 +66,7 @@ void append_refusal(struct bytes *bytes, uint32_t stream, diskdelta_reason reaso
 enum { RECORDED_SIZE = 65536, RECORDED_RANGES = 6 };
 void append_recorded(struct bytes *bytes, diskdelta_range *ranges);
 
-/* Where END begins in what append_recorded() appends. */
-size_t end_of_recorded(const struct bytes *recorded);
+/* Where END begins in an answer about ranges. */
+size_t end_of_answer(const struct bytes *answer);
 
 #endif

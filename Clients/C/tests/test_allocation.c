@@ -166,6 +166,102 @@ static void test_every_allocation_of_an_answer_in_two_parts(void **state)
     bytes_free(&script.hello);
 }
 
+/* ---- Many disks ------------------------------------------------------------------------------------------------ */
+
+/* Two disks: the first is complete before the connection ends, the second is cut. */
+static void serve_many_in_two_parts(int fd, void *context)
+{
+    unsigned *connections = context;
+    struct bytes bytes = {0};
+    struct bytes single = {0};
+    struct fake_call call;
+    if (!fake_receive_call(fd, &call))
+        return;
+    bytes_free(&call.request);
+    uint32_t stream = call.stream;
+    append_recorded(&single, NULL);
+    bool is_first = (*connections)++ % 2 == 0;
+    uint32_t number = 0;
+    size_t at = 0;
+    while (is_first && append_of_disk(&bytes, stream, number, 0, &single, &at))
+        number++;
+    if (!is_first) {
+        single.size = 0;
+        append_part_header(&single, 1, RECORDED_SIZE, 8192, "e1");
+        append_runs(&single, 1, 1, RECORDED_SIZE, 0, NULL, NULL, NULL);
+        append_end(&single, 1, RECORDED_SIZE, &(diskdelta_answer_totals){.processed = RECORDED_SIZE - 8192});
+    }
+    at = 0;
+    while (append_of_disk(&bytes, stream, number, is_first ? 1 : 0, &single, &at)) {
+        number++;
+        /* The header and a batch. */
+        if (is_first && number == 7)
+            break;
+    }
+    if (!is_first)
+        append_plain_end(&bytes, stream);
+    (void)fake_send(fd, &bytes);
+    bytes_free(&bytes);
+    bytes_free(&single);
+}
+
+static int ask_many(diskdelta_client *client, const char *address, unsigned *complete)
+{
+    if (diskdelta_client_connect(client, address, NULL) != 0)
+        return -1;
+    diskdelta_get_virtual_disk_changes_request disk = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    disk.path = "disks/a.vhdx";
+    const diskdelta_get_virtual_disk_changes_request *disks[] = {&disk, &disk};
+    diskdelta_get_virtual_disk_changes_batch_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_BATCH_REQUEST_INIT;
+    request.disks = disks;
+    request.disks_count = 2;
+    diskdelta_many_changes *many = diskdelta_get_virtual_disk_changes_batch(client, &request, NULL);
+    if (many == NULL)
+        return -1;
+    const diskdelta_disk_event *event = NULL;
+    int more;
+    while ((more = diskdelta_many_changes_next(many, &event)) == 1) {
+        *complete += event->type == DISKDELTA_DISK_COMPLETE ? 1 : 0;
+        if (event->type == DISKDELTA_DISK_FAILED)
+            assert_int_equal(event->error->reason, DISKDELTA_REASON_RESOURCE_LIMIT);
+    }
+    if (more == -1)
+        assert_int_equal(diskdelta_many_changes_error(many)->reason, DISKDELTA_REASON_RESOURCE_LIMIT);
+    diskdelta_many_changes_close(many);
+    return more;
+}
+
+static void test_every_allocation_of_many_disks(void **state)
+{
+    (void)state;
+    unsigned connections = 0;
+    struct fake_script script = {.takes_opens = true, .go_on = serve_many_in_two_parts, .context = &connections};
+    append_hello(&script.hello);
+    size_t failures = 0;
+    for (size_t count = 0;; count++) {
+        struct fake_server *server = fake_server_start(&script);
+        connections = 0;
+        struct scarce scarce = {.left = count};
+        diskdelta_allocator allocator = {allocate, release, &scarce};
+        diskdelta_client *client = diskdelta_client_create(&allocator);
+        if (client != NULL)
+            client->backoff = hurry;
+        unsigned complete = 0;
+        int result = client != NULL ? ask_many(client, fake_server_address(server), &complete) : -1;
+        diskdelta_client_close(client);
+        fake_server_stop(server);
+        assert_int_equal(scarce.held, 0);
+        if (result == 0) {
+            assert_int_equal(complete, 2);
+            break;
+        }
+        failures++;
+    }
+    assert_true(failures > 20);
+    assert_int_equal(connections, 2);
+    bytes_free(&script.hello);
+}
+
 static void test_arena_keeps_its_budget(void **state)
 {
     (void)state;
@@ -199,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_allocation_of_an_answer),
         cmocka_unit_test(test_every_allocation_of_an_answer_in_two_parts),
+        cmocka_unit_test(test_every_allocation_of_many_disks),
         cmocka_unit_test(test_arena_keeps_its_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

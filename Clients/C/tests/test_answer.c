@@ -127,7 +127,8 @@ static void run_model(void)
     struct model model;
     make_model(&model);
     struct dd_answer answer;
-    dd_answer_init(&answer, (struct dd_window){model.offset, true, model.end - model.offset});
+    dd_answer_init(&answer,
+                   (struct dd_window){.offset = model.offset, .has_length = true, .length = model.end - model.offset});
     diskdelta_answer_header header = {.disk = "",
                                       .size = model.size,
                                       .since = "",

@@ -205,12 +205,12 @@ static void test_every_bit_of_end_flipped(void **state)
 {
     struct fixture *fixture = *state;
     struct bytes *answer = &fixture->script.answer;
-    for (size_t bit = end_of_recorded(answer) * 8; bit < answer->size * 8; bit++) {
+    for (size_t bit = end_of_answer(answer) * 8; bit < answer->size * 8; bit++) {
         flip(answer, bit);
         struct asked asked = ask(fixture, 0);
         flip(answer, bit);
         if (asked.result != -1)
-            fail_msg("bit %zu of END flipped gives a complete answer", bit - end_of_recorded(answer) * 8);
+            fail_msg("bit %zu of END flipped gives a complete answer", bit - end_of_answer(answer) * 8);
     }
 }
 
@@ -220,7 +220,7 @@ static void test_every_bit_of_the_answer_flipped(void **state)
 {
     struct fixture *fixture = *state;
     struct bytes *answer = &fixture->script.answer;
-    for (size_t bit = 0; bit < end_of_recorded(answer) * 8; bit++) {
+    for (size_t bit = 0; bit < end_of_answer(answer) * 8; bit++) {
         flip(answer, bit);
         struct asked asked = ask(fixture, 2000);
         flip(answer, bit);
@@ -255,7 +255,7 @@ static void test_wrong_totals(void **state)
         totals.zero_bytes += which == 5;
         resume_offset -= which == 6;
         totals.offset_sum += which == 7 ? 512 : 0;
-        answer->size = end_of_recorded(answer);
+        answer->size = end_of_answer(answer);
         append_end(answer, 1, resume_offset, &totals);
         struct asked asked = ask(fixture, 0);
         assert_int_equal(asked.result, which == 0 ? 0 : -1);
@@ -293,7 +293,7 @@ static void test_refusal_before_the_header(void **state)
 static void test_refusal_after_batches(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->script.answer.size = end_of_recorded(&fixture->script.answer);
+    fixture->script.answer.size = end_of_answer(&fixture->script.answer);
     append_refusal(&fixture->script.answer, 1, DISKDELTA_REASON_READ_FAILED, "");
     struct asked asked = ask(fixture, 0);
     assert_int_equal(asked.result, -1);
@@ -324,7 +324,7 @@ static void test_goaway_lets_the_answer_end(void **state)
 static void test_goaway_with_an_error(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->script.answer.size = end_of_recorded(&fixture->script.answer);
+    fixture->script.answer.size = end_of_answer(&fixture->script.answer);
     append_goaway(&fixture->script.answer, 1, DD_EXCESSIVE_LOAD);
     struct asked asked = ask(fixture, 0);
     assert_int_equal(asked.result, -1);
@@ -345,7 +345,7 @@ static void test_deadline(void **state)
 {
     struct fixture *fixture = *state;
     uint32_t cancelled = 0;
-    fixture->script.answer.size = end_of_recorded(&fixture->script.answer);
+    fixture->script.answer.size = end_of_answer(&fixture->script.answer);
     fixture->script.go_on = wait_for_the_client;
     fixture->script.context = &cancelled;
     struct asked asked = ask(fixture, 100);
@@ -407,7 +407,7 @@ static void test_close_cancels(void **state)
 {
     struct fixture *fixture = *state;
     uint32_t cancelled = 0;
-    fixture->script.answer.size = end_of_recorded(&fixture->script.answer);
+    fixture->script.answer.size = end_of_answer(&fixture->script.answer);
     fixture->script.go_on = wait_for_the_client;
     fixture->script.context = &cancelled;
     diskdelta_client *client = diskdelta_client_create(NULL);

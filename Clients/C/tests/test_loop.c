@@ -220,7 +220,7 @@ static void go_silent(int fd, void *context)
 static void test_deadline(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->script.answer.size = end_of_recorded(&fixture->script.answer);
+    fixture->script.answer.size = end_of_answer(&fixture->script.answer);
     fixture->script.go_on = go_silent;
     int result = diskdelta_client_connect(fixture->client, fake_server_address(fixture->server), NULL);
     assert_int_equal(finish_connecting(fixture->client, result), 0);
@@ -238,7 +238,7 @@ static void test_deadline(void **state)
 static void test_reconnects(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->script.answer.size = end_of_recorded(&fixture->script.answer);
+    fixture->script.answer.size = end_of_answer(&fixture->script.answer);
     int result = diskdelta_client_connect(fixture->client, fake_server_address(fixture->server), NULL);
     assert_int_equal(finish_connecting(fixture->client, result), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;

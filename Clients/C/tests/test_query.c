@@ -100,7 +100,7 @@ static void test_cut_at_every_byte(void **state)
 static void test_broken_answer(void **state)
 {
     struct fixture *fixture = *state;
-    fixture->script.answer.size = end_of_recorded(&fixture->script.answer);
+    fixture->script.answer.size = end_of_answer(&fixture->script.answer);
     append_end(&fixture->script.answer, 1, RECORDED_SIZE, &(diskdelta_answer_totals){.processed = RECORDED_SIZE});
     assert_int_equal(query(fixture, MOST), -1);
     assert_int_equal(diskdelta_client_error(fixture->client)->reason, DISKDELTA_REASON_ANSWER_INVALID);

@@ -1,15 +1,13 @@
 /* Answers that break off and are resumed: the whole answer, checked across its parts, or an error. */
 #include "client.h"
 #include "fake_server.h"
+#include "striped.h"
 #include "test.h"
 
 #include "diskdelta/v1/image_management.pb-c.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* The disk has UNITS units of 512 bytes, and an answer a batch for each STEP of them. */
-enum { UNITS = 64, STEP = 8, DISK = UNITS * 512 };
 
 /* How the server answers one question after another, each on whatever connection it comes. */
 struct plan {
@@ -37,61 +35,26 @@ struct plan {
     size_t whole;
 };
 
-/* The ranges of the disk: every unit whose number is no multiple of 3, the even ones as zero. */
-static bool is_range(uint64_t unit)
-{
-    return unit % 3 != 0;
-}
-
-static bool is_zero(uint64_t unit)
-{
-    return unit % 2 == 0;
-}
-
-static void append_batch(struct bytes *bytes, uint32_t id, uint32_t number, uint64_t first, uint64_t end,
-                         diskdelta_answer_totals *totals)
-{
-    uint64_t gap[STEP];
-    uint64_t length[STEP];
-    uint8_t zero[1] = {0};
-    size_t count = 0;
-    uint64_t at = first;
-    for (uint64_t unit = first; unit < end; unit++) {
-        if (!is_range(unit))
-            continue;
-        gap[count] = unit - at;
-        length[count] = 1;
-        zero[0] = (uint8_t)(zero[0] | (is_zero(unit) ? 1u << count : 0));
-        at = unit + 1;
-        count++;
-        totals->ranges++;
-        totals->bytes += 512;
-        totals->offset_sum += unit * 512;
-        *(is_zero(unit) ? &totals->zero_bytes : &totals->data_bytes) += 512;
-    }
-    append_runs(bytes, id, number, end * 512, count, gap, length, count > 0 ? zero : NULL);
-}
-
 static void append_part(struct plan *plan, struct bytes *bytes, uint32_t id, uint64_t offset)
 {
     bool is_later = plan->asked > 1;
-    append_part_header(bytes, id, DISK, offset, is_later && plan->epoch != NULL ? plan->epoch : "e1");
-    diskdelta_answer_totals totals = {.processed = DISK - offset};
+    append_part_header(bytes, id, STRIPED_SIZE, offset, is_later && plan->epoch != NULL ? plan->epoch : "e1");
+    diskdelta_answer_totals totals = {.processed = STRIPED_SIZE - offset};
     uint32_t number = 1;
-    for (uint64_t unit = offset / 512; unit < UNITS; unit += STEP) {
+    for (uint64_t unit = offset / 512; unit < STRIPED_UNITS; unit += STRIPED_STEP) {
         if (!is_later && plan->batches != 0 && number > plan->batches)
             return;
         if (is_later && plan->touches && number == 1) {
             /* The range before ends where this starts. */
-            append_runs(bytes, id, number++, (unit + STEP) * 512, 1, (const uint64_t[]){0}, (const uint64_t[]){1},
-                        (const uint8_t[]){is_zero(unit - 1) ? 1 : 0});
+            append_runs(bytes, id, number++, (unit + STRIPED_STEP) * 512, 1, (const uint64_t[]){0},
+                        (const uint64_t[]){1}, (const uint8_t[]){striped_is_zero(unit - 1) ? 1 : 0});
             continue;
         }
-        append_batch(bytes, id, number++, unit, unit + STEP, &totals);
+        append_striped_batch(bytes, id, number++, unit, unit + STRIPED_STEP, &totals);
     }
     if (is_later && plan->wrong_totals)
         totals.ranges++;
-    append_end(bytes, id, DISK, &totals);
+    append_end(bytes, id, STRIPED_SIZE, &totals);
 }
 
 /* Reads an OPEN; its offset, whether it had an epoch and said that there were attempts before. */
@@ -116,7 +79,7 @@ static bool receive_open(int fd, struct plan *plan, uint32_t *id, uint64_t *offs
     *offset = request->byte_offset;
     plan->with_epoch += strcmp(request->if_epoch, "e1") == 0 ? 1 : 0;
     if (*offset > 0 || request->window_case == 5)
-        assert_int_equal(request->byte_length, DISK - *offset);
+        assert_int_equal(request->byte_length, STRIPED_SIZE - *offset);
     assert_string_equal(request->limit_id, "{1}");
     diskdelta__v1__get_virtual_disk_changes_request__free_unpacked(request, NULL);
     bytes_free(&payload);
@@ -209,13 +172,8 @@ static struct asked ask(struct plan *plan, uint32_t patience)
     const diskdelta_batch *batch = NULL;
     uint64_t unit = 0;
     while ((asked.result = diskdelta_changes_next(changes, &batch)) == 1) {
-        for (size_t i = 0; i < batch->count; i++, asked.ranges++, unit++) {
-            while (!is_range(unit))
-                unit++;
-            const diskdelta_range *range = &batch->ranges[i];
-            asked.is_true = asked.is_true && range->offset == unit * 512 && range->length == 512 &&
-                            (range->kind == DISKDELTA_RANGE_ZERO) == is_zero(unit);
-        }
+        for (size_t i = 0; i < batch->count; i++, asked.ranges++)
+            asked.is_true = striped_is_next(&batch->ranges[i], &unit) && asked.is_true;
     }
     const diskdelta_error *error = diskdelta_changes_error(changes);
     asked.reason = error->reason;
@@ -223,7 +181,7 @@ static struct asked ask(struct plan *plan, uint32_t patience)
     asked.had_header = diskdelta_changes_header(changes) != NULL;
     const diskdelta_answer_totals *totals = diskdelta_changes_totals(changes);
     if (asked.result == 0) {
-        assert_int_equal(totals->processed, DISK);
+        assert_int_equal(totals->processed, STRIPED_SIZE);
         assert_int_equal(totals->ranges, asked.ranges);
         assert_int_equal(totals->bytes, asked.ranges * 512);
         assert_int_equal(totals->data_bytes + totals->zero_bytes, totals->bytes);
@@ -236,12 +194,10 @@ static struct asked ask(struct plan *plan, uint32_t patience)
     return asked;
 }
 
-enum { ALL_RANGES = UNITS - (UNITS + 2) / 3 };
-
 static void assert_whole(const struct asked *asked)
 {
     assert_int_equal(asked->result, 0);
-    assert_int_equal(asked->ranges, ALL_RANGES);
+    assert_int_equal(asked->ranges, STRIPED_RANGES);
     assert_true(asked->is_true);
 }
 
@@ -259,7 +215,7 @@ static void test_cut_at_every_byte(void **state)
         if (asked.had_header) {
             assert_whole(&asked);
             assert_int_equal(plan->asked, 2);
-            assert_int_equal(plan->offsets[1] % (STEP * 512), 0);
+            assert_int_equal(plan->offsets[1] % (STRIPED_STEP * 512), 0);
         } else {
             assert_int_equal(asked.result, -1);
             assert_int_equal(asked.reason, DISKDELTA_REASON_SERVER_UNAVAILABLE);
@@ -297,7 +253,7 @@ static void test_no_progress(void **state)
 {
     struct plan *plan = *state;
     struct bytes header = {0};
-    append_part_header(&header, 1, DISK, 0, "e1");
+    append_part_header(&header, 1, STRIPED_SIZE, 0, "e1");
     plan->cut = header.size;
     plan->cuts = 1000;
     bytes_free(&header);
@@ -316,7 +272,7 @@ static void test_server_that_stops(void **state)
     plan->end = DISKDELTA_STATUS_UNAVAILABLE;
     struct asked asked = ask(plan, 0);
     assert_whole(&asked);
-    assert_int_equal(plan->offsets[1], 3 * STEP * 512);
+    assert_int_equal(plan->offsets[1], 3 * STRIPED_STEP * 512);
 }
 
 static void test_server_that_cancels(void **state)
@@ -327,7 +283,7 @@ static void test_server_that_cancels(void **state)
     plan->cancels = true;
     struct asked asked = ask(plan, 0);
     assert_whole(&asked);
-    assert_int_equal(plan->offsets[1], 2 * STEP * 512);
+    assert_int_equal(plan->offsets[1], 2 * STRIPED_STEP * 512);
 }
 
 /* P-86: it broke off, whoever said so. */
@@ -338,7 +294,7 @@ static void test_server_that_stops_without_patience(void **state)
     plan->end = DISKDELTA_STATUS_UNAVAILABLE;
     struct asked asked = ask(plan, DISKDELTA_OFF);
     assert_int_equal(asked.reason, DISKDELTA_REASON_ANSWER_INCOMPLETE);
-    assert_int_equal(asked.resume_offset, 3 * STEP * 512);
+    assert_int_equal(asked.resume_offset, 3 * STRIPED_STEP * 512);
 }
 
 static void test_another_status_ends_it(void **state)

@@ -34,6 +34,12 @@ typedef struct diskdelta_stream diskdelta_stream;
 /* What a caller may say about one call: see diskdelta.h. */
 typedef struct diskdelta_call_options diskdelta_call_options;
 
+/* Why something failed: see diskdelta.h. */
+typedef struct diskdelta_error diskdelta_error;
+
+/* Some ranges of an answer: see diskdelta.h. */
+typedef struct diskdelta_batch diskdelta_batch;
+
 /* Bytes that belong to somebody else. `data` may be NULL where `size` is 0. */
 typedef struct diskdelta_bytes {
     const uint8_t *data;
