@@ -1,29 +1,13 @@
 /* The example `list-changes`: its lines, and its exit code for whatever end an answer has. */
 #include "fake_server.h"
+#include "program.h"
 #include "test.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
-struct run {
-    int code;
-    char output[1024];
-};
-
-/* Both outputs of the program, and its exit code. */
 static struct run run(const char *address, const char *patience)
 {
-    struct run run = {0};
-    char command[512];
-    snprintf(command, sizeof command, "'%s' '%s' disks/a.vhdx '{1}' %s 2>&1", LIST_CHANGES, address, patience);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    run.output[fread(run.output, 1, sizeof run.output - 1, pipe)] = '\0';
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    run.code = WEXITSTATUS(status);
-    return run;
+    return run_program("'%s' '%s' disks/a.vhdx '{1}' %s 2>&1", LIST_CHANGES, address, patience);
 }
 
 static const char lines[] =

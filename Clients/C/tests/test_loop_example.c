@@ -1,33 +1,17 @@
 /* The examples with event loops, as programs: test_loop_example PROGRAM WHICH, where WHICH is `poll` or `glib`. */
 #include "fake_server.h"
+#include "program.h"
 #include "test.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 static const char *program;
 static bool is_poll;
 
-struct run {
-    int code;
-    char output[1024];
-};
-
-/* Both outputs of the program, and its exit code. */
 static struct run run(const char *address)
 {
-    struct run run = {0};
-    char command[512];
-    const char *arguments = is_poll ? "'{1}' disk" : "disk '{1}'";
-    snprintf(command, sizeof command, "'%s' '%s' %s 2>&1", program, address, arguments);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    run.output[fread(run.output, 1, sizeof run.output - 1, pipe)] = '\0';
-    int status = pclose(pipe);
-    assert_true(WIFEXITED(status));
-    run.code = WEXITSTATUS(status);
-    return run;
+    return run_program("'%s' '%s' %s 2>&1", program, address, is_poll ? "'{1}' disk" : "disk '{1}'");
 }
 
 /* What the recorded answer is printed as. */
