@@ -25,12 +25,15 @@ class Script:
         self.peer = None
         self.peers = []
         self.listener = None
-        # What was sent of range answers, by stream: position, unit, ranges. Totals are made of it.
+        # What was sent of range answers, by stream, and where it is about many disks also by disk: position, unit, ranges.
+        # Totals are made of it.
         self.answers = {}
         self.address = None
         self.next_odd = 1
         # What the last PING said that came.
         self.ping = b""
+        # When the last frame was sent.
+        self.sent = 0.0
 
     def run(self):
         try:
@@ -81,19 +84,32 @@ class Script:
                 path, request = options.pop("path", "diskdelta.v1.Health/Check"), b""
             return wire.open_payload(options.pop("path", path), request, entries)
         if kind == "DATA":
-            return self.message(stream, options)
+            return self.of_disk(stream, options) if "disk" in options else self.message(stream, options)
         if kind == "END":
-            details = wire.field(1, number(options.pop("reason", "0")))
-            if "return_value" in options:
-                details += wire.field(2, number(options.pop("return_value")))
-            if "totals" in options:
-                details += self.totals(stream, options.pop("totals"))
+            details = self.details(stream, options)
             return wire.end_payload(options.pop("text", ""), details)
         if kind == "GOAWAY":
             return wire.goaway_payload(options.pop("code", "NO_ERROR"), options.pop("text", ""))
         if kind == "SETTINGS":
             raise Failure("SETTINGS are sent by: send settings")
         return b""
+
+    def details(self, answer, options):
+        """What tells the end of a call, or of one of many disks."""
+        details = wire.field(1, number(options.pop("reason", "0")))
+        details += wire.field(2, number(options.pop("return_value", "0")))
+        if "totals" in options:
+            details += self.totals(answer, options.pop("totals"))
+        return details + wire.field(6, number(options.pop("retry_delay", "0")))
+
+    def of_disk(self, stream, options):
+        """A message about one of many disks: disk=N, and status=N for its end, else as of an answer about it alone."""
+        disk = number(options.pop("disk"))
+        if "status" in options:
+            status = number(options.pop("status"))
+            details = self.details((stream, disk), options)
+            return wire.disk_end(disk, status, options.pop("text", ""), details)
+        return wire.disk_answer(disk, self.message((stream, disk), options))
 
     def message(self, stream, options):
         """A message of a range answer: header=SIZE, runs=END:GAP+LENGTH,… or bits=END:DIGITS, in units of 512 bytes."""
@@ -126,6 +142,8 @@ class Script:
 
     def totals(self, stream, change):
         """The totals of what was sent; `totals=FIELD+1` makes one field wrong."""
+        if change == "empty":
+            return wire.EMPTY_TOTALS
         answer = self.answers[stream]
         ranges = answer["ranges"]
         data = sum(length for _, length in ranges)
@@ -163,6 +181,7 @@ class Script:
         elif words[0] == "answer":
             self.peer.send(wire.frame("PING", 0, 0, self.ping, flags=1))
         else:
+            self.sent = time.monotonic()
             self.peer.send(self.frame(words))
 
     def do_times(self, words):
@@ -197,7 +216,11 @@ class Script:
             self.peer.forget_streams()
             self.peer.expect_close()
         else:
-            self.compare(self.peer.next(number(words[1])), words)
+            least = [word for word in words if word.startswith("after=")]
+            self.compare(self.peer.next(number(words[1])), [word for word in words if word not in least])
+            waited = (time.monotonic() - self.sent) * 1000
+            if least and waited < number(least[0].removeprefix("after=")):
+                raise Failure(f"it came after {waited:.0f} ms")
 
     def compare(self, frame, words):
         kind, stream, aux, *rest = words
@@ -231,7 +254,10 @@ class Script:
                 found[key] = frame.goaway()[0]
             elif key.startswith("details."):
                 values = dict(wire.fields(frame.end()[2]))
-                found[key] = str(values.get(number(key.removeprefix("details.")), 0))
+                value = values.get(number(key.removeprefix("details.")), 0)
+                found[key] = "+" if wanted[key] == "+" and value else str(value)
+            elif key == "disks":
+                found[key] = ",".join(wire.disk_of_request(disk) for _, disk in wire.fields(frame.open()[2]))
             elif key == "totals":
                 values = dict(wire.fields(frame.end()[2]))
                 found[key] = "yes" if 5 in values else "no"

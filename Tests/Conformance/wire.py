@@ -205,6 +205,27 @@ def answer_bitmap(processed_end, bits):
     return field(3, field(1, processed_end) + field(2, bits))
 
 
+# Totals that are there, all of them 0.
+EMPTY_TOTALS = varint(5 << 3 | 2) + varint(0)
+
+
+def disk_answer(disk, answer):
+    """A message about one of many disks; neither answer nor end where there are no bytes."""
+    return field(1, disk) + field(2, answer)
+
+
+def disk_end(disk, status, text, details):
+    end = field(1, status) + field(2, text) + field(3, details)
+    return field(1, disk) + varint(3 << 3 | 2) + varint(len(end)) + end
+
+
+def disk_of_request(request):
+    """One disk of a question about many, as PATH, and where it is about a rest, @OFFSET+LENGTH@EPOCH."""
+    values = dict(fields(request))
+    text = values[1].decode()
+    return f"{text}@{values.get(4, 0)}+{values[5]}@{values.get(7, b'').decode()}" if 5 in values else text
+
+
 def totals(processed, ranges, data_bytes, zero_bytes, offset_sum):
     return (
         field(1, processed) + field(2, ranges) + field(3, data_bytes + zero_bytes) + field(4, data_bytes)

@@ -11,15 +11,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALLS = 8, WORDS = 12, LINE = 1024 };
+enum { CALLS = 8, WORDS = 12, LINE = 1024, DISKS = 8 };
+
+/* What was handed out, as text: ranges, or what there is of an end. */
+struct text {
+    char *text;
+    size_t size;
+};
 
 struct call {
     char name[16];
     diskdelta_changes *changes;
+    diskdelta_many_changes *many;
     diskdelta_stream *messages;
-    /* What was handed out: the ranges as text, or the number of messages. */
-    char *ranges;
-    size_t size;
+    /* What was handed out: ranges, of many disks those of each, or the number of messages. */
+    struct text ranges[DISKS];
+    struct text ends[DISKS];
+    size_t disks;
     unsigned count;
 };
 
@@ -44,8 +52,12 @@ static void print_error(const diskdelta_error *error)
 static void close_call(struct call *call)
 {
     diskdelta_changes_close(call->changes);
+    diskdelta_many_changes_close(call->many);
     diskdelta_stream_close(call->messages);
-    free(call->ranges);
+    for (size_t i = 0; i < DISKS; i++) {
+        free(call->ranges[i].text);
+        free(call->ends[i].text);
+    }
     memset(call, 0, sizeof *call);
 }
 
@@ -68,18 +80,31 @@ static struct call *find(const char *name)
     return room;
 }
 
-static void add_range(struct call *call, const diskdelta_range *range)
+static void add(struct text *to, const char *text)
 {
-    char text[64];
-    int length =
-        snprintf(text, sizeof text, "%s%llu+%llu+%s", call->size > 0 ? "," : "", (unsigned long long)range->offset,
-                 (unsigned long long)range->length, range->kind == DISKDELTA_RANGE_ZERO ? "zero" : "data");
-    char *longer = length > 0 ? realloc(call->ranges, call->size + (size_t)length + 1) : NULL;
+    size_t length = strlen(text);
+    char *longer = realloc(to->text, to->size + length + 1);
     if (longer == NULL)
         exit(1);
-    memcpy(longer + call->size, text, (size_t)length + 1);
-    call->ranges = longer;
-    call->size += (size_t)length;
+    memcpy(longer + to->size, text, length + 1);
+    to->text = longer;
+    to->size += length;
+}
+
+static void add_ranges(struct text *to, const diskdelta_batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        const diskdelta_range *range = &batch->ranges[i];
+        char text[64];
+        snprintf(text, sizeof text, "%s%llu+%llu+%s", to->size > 0 ? "," : "", (unsigned long long)range->offset,
+                 (unsigned long long)range->length, range->kind == DISKDELTA_RANGE_ZERO ? "zero" : "data");
+        add(to, text);
+    }
+}
+
+static const char *text_of(const struct text *text, const char *otherwise)
+{
+    return text->size > 0 ? text->text : otherwise;
 }
 
 static void do_connect(const char *address)
@@ -94,6 +119,25 @@ static void do_connect(const char *address)
         print_error(diskdelta_client_error(client));
 }
 
+static diskdelta_many_changes *open_many(struct call *call, size_t count, const diskdelta_call_options *call_options)
+{
+    char paths[DISKS][16];
+    diskdelta_get_virtual_disk_changes_request requests[DISKS];
+    const diskdelta_get_virtual_disk_changes_request *disks[DISKS];
+    call->disks = count < DISKS ? count : DISKS;
+    for (size_t i = 0; i < call->disks; i++) {
+        snprintf(paths[i], sizeof paths[i], "disk%u", (unsigned)i);
+        requests[i] = (diskdelta_get_virtual_disk_changes_request)DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+        requests[i].path = paths[i];
+        requests[i].limit_id = "b";
+        disks[i] = &requests[i];
+    }
+    diskdelta_get_virtual_disk_changes_batch_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_BATCH_REQUEST_INIT;
+    request.disks = disks;
+    request.disks_count = call->disks;
+    return diskdelta_get_virtual_disk_changes_batch(client, &request, call_options);
+}
+
 static void do_open(struct call *call, char **words, size_t count)
 {
     close_call(call);
@@ -104,7 +148,10 @@ static void do_open(struct call *call, char **words, size_t count)
     /* Resuming is another matter than the rules of one connection. */
     call_options.patience_ms = (uint32_t)number_of(words, count, "patience", DISKDELTA_OFF);
     bool is_open;
-    if (strcmp(words[2], "watch") == 0) {
+    if (strcmp(words[2], "batch") == 0 && count > 3) {
+        call->many = open_many(call, (size_t)strtoul(words[3], NULL, 10), &call_options);
+        is_open = call->many != NULL;
+    } else if (strcmp(words[2], "watch") == 0) {
         diskdelta_health_check_request request = DISKDELTA_HEALTH_CHECK_REQUEST_INIT;
         call->messages = diskdelta_health_watch(client, &request, &call_options);
         is_open = call->messages != NULL;
@@ -125,40 +172,83 @@ static void do_open(struct call *call, char **words, size_t count)
         print_error(diskdelta_client_error(client));
 }
 
+/* Each reads a call, to its end or to the next of what it hands out, and prints what `next` and `all` do. */
+
+static void read_changes(struct call *call, bool to_the_end)
+{
+    const diskdelta_batch *batch;
+    int more;
+    while ((more = diskdelta_changes_next(call->changes, &batch)) == 1) {
+        add_ranges(&call->ranges[0], batch);
+        if (!to_the_end) {
+            printf("batch");
+            return;
+        }
+    }
+    if (more == 0)
+        printf("complete");
+    else
+        print_error(diskdelta_changes_error(call->changes));
+    printf(" %s", text_of(&call->ranges[0], "-"));
+}
+
+static void take_end(struct call *call, const diskdelta_disk_event *event)
+{
+    char text[64] = "complete";
+    if (event->type == DISKDELTA_DISK_FAILED)
+        snprintf(text, sizeof text, "%d:%s", (int)event->error->status, diskdelta_reason_name(event->error->reason));
+    add(&call->ends[event->disk], text);
+}
+
+static void read_many(struct call *call, bool to_the_end)
+{
+    const diskdelta_disk_event *event;
+    int more;
+    while ((more = diskdelta_many_changes_next(call->many, &event)) == 1) {
+        if (event->type == DISKDELTA_DISK_BATCH)
+            add_ranges(&call->ranges[event->disk], event->batch);
+        else if (event->type != DISKDELTA_DISK_HEADER)
+            take_end(call, event);
+        if (!to_the_end && event->type == DISKDELTA_DISK_BATCH) {
+            printf("batch");
+            return;
+        }
+    }
+    if (more == 0)
+        printf("complete");
+    else
+        print_error(diskdelta_many_changes_error(call->many));
+    for (size_t i = 0; i < call->disks; i++)
+        printf("%s%s:%s", i == 0 ? " " : ";", text_of(&call->ends[i], "open"), text_of(&call->ranges[i], "-"));
+}
+
+static void read_messages(struct call *call, bool to_the_end)
+{
+    const diskdelta_health_check_response *message;
+    int more;
+    while ((more = diskdelta_health_watch_next(call->messages, &message)) == 1) {
+        call->count++;
+        if (!to_the_end) {
+            printf("message");
+            return;
+        }
+    }
+    if (more == 0)
+        printf("complete");
+    else
+        print_error(diskdelta_stream_error(call->messages));
+    printf(" %u", call->count);
+}
+
 static void do_read(struct call *call, bool to_the_end)
 {
-    int more;
     printf("%s %s ", to_the_end ? "all" : "next", call->name);
-    if (call->changes != NULL) {
-        const diskdelta_batch *batch;
-        while ((more = diskdelta_changes_next(call->changes, &batch)) == 1) {
-            for (size_t i = 0; i < batch->count; i++)
-                add_range(call, &batch->ranges[i]);
-            if (!to_the_end) {
-                printf("batch");
-                return;
-            }
-        }
-        if (more == 0)
-            printf("complete");
-        else
-            print_error(diskdelta_changes_error(call->changes));
-        printf(" %s", call->size > 0 ? call->ranges : "-");
-    } else {
-        const diskdelta_health_check_response *message;
-        while ((more = diskdelta_health_watch_next(call->messages, &message)) == 1) {
-            call->count++;
-            if (!to_the_end) {
-                printf("message");
-                return;
-            }
-        }
-        if (more == 0)
-            printf("complete");
-        else
-            print_error(diskdelta_stream_error(call->messages));
-        printf(" %u", call->count);
-    }
+    if (call->changes != NULL)
+        read_changes(call, to_the_end);
+    else if (call->many != NULL)
+        read_many(call, to_the_end);
+    else
+        read_messages(call, to_the_end);
 }
 
 static void do_check(void)
@@ -180,7 +270,8 @@ static void answer(char **words, size_t count)
         do_connect(words[1]);
     } else if (count > 2 && strcmp(words[0], "open") == 0 && call != NULL) {
         do_open(call, words, count);
-    } else if (call != NULL && call->name[0] != '\0' && (call->changes != NULL || call->messages != NULL) &&
+    } else if (call != NULL && call->name[0] != '\0' &&
+               (call->changes != NULL || call->many != NULL || call->messages != NULL) &&
                (strcmp(words[0], "next") == 0 || strcmp(words[0], "all") == 0)) {
         do_read(call, strcmp(words[0], "all") == 0);
     } else if (count > 0 && strcmp(words[0], "check") == 0) {
