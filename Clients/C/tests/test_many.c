@@ -741,6 +741,36 @@ static void test_breaches(void **state)
     }
 }
 
+/* No bit of the end of a disk can be another and the disk be complete. */
+static void test_every_bit_of_an_end_flipped(void **state)
+{
+    struct plan *plan = *state;
+    struct bytes *answer = &plan->script.answer;
+    append_breach(answer, MISSING_END);
+    plan->script.takes_opens = false;
+    plan->script.go_on = NULL;
+    /* The end of disk 0 is the third message from the end: a header and a batch of disk 1 follow. */
+    size_t starts[3] = {0};
+    for (size_t at = 0; at < answer->size; at += DD_HEADER_SIZE + dd_load32(answer->data + at)) {
+        starts[0] = starts[1];
+        starts[1] = starts[2];
+        starts[2] = at;
+    }
+    size_t end = starts[0];
+    answer->size = starts[1];
+    for (size_t bit = end * 8; bit <= answer->size * 8; bit++) {
+        bool is_flipped = bit < answer->size * 8;
+        if (is_flipped)
+            answer->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        struct asked asked = ask(plan, DISKDELTA_OFF, 0);
+        if (is_flipped)
+            answer->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(asked.result, -1);
+        if ((asked.disks[0].end == DISKDELTA_DISK_COMPLETE) == is_flipped)
+            fail_msg("bit %zu of the end of a disk flipped: it is told as %d", bit - end * 8, asked.disks[0].end);
+    }
+}
+
 /* ---- Ends of the call ------------------------------------------------------------------------------------------ */
 
 static void test_refusal_of_the_call(void **state)
@@ -864,6 +894,7 @@ int main(void)
         many_test(test_another_epoch_of_one_disk),
         many_test(test_header_that_does_not_repeat),
         many_test(test_breaches),
+        many_test(test_every_bit_of_an_end_flipped),
         many_test(test_refusal_of_the_call),
         many_test(test_end_of_a_disk),
         many_test(test_deadline),
