@@ -29,11 +29,10 @@ static const struct target targets[] = {
 #ifdef FUZZ_UNDEFINED
     {"c-core-undefined", run_core, false},
     {"c-answers-undefined", run_answers, false},
+    {"c-many-undefined", run_many, false},
 #else
-    {"c-core", run_core, false},
-    {"c-answers", run_answers, false},
-    {"c-core-memory", run_core, true},
-    {"c-answers-memory", run_answers, true},
+    {"c-core", run_core, false},       {"c-answers", run_answers, false},       {"c-many", run_many, false},
+    {"c-core-memory", run_core, true}, {"c-answers-memory", run_answers, true}, {"c-many-memory", run_many, true},
 #endif
 };
 

@@ -64,5 +64,6 @@ static inline void expect(bool condition, const char *what)
 /* The targets. `scarce` is where memory comes from. */
 void run_core(struct operations operations, struct scarce *scarce);
 void run_answers(struct operations operations, struct scarce *scarce);
+void run_many(struct operations operations, struct scarce *scarce);
 
 #endif
