@@ -14,6 +14,27 @@ public final class RangeCursor {
     private let end: UInt64
     private let limits: BatchLimits
     private var isFinished = false
+    /// The stripes that were looked at for the batch under way, and those of them in a row that added no range to it.
+    private var stripes = 0
+    private var dryStripes = 0
+
+    /// What a pull comes back with.
+    public enum Pull: Sendable {
+        case batch(RangeBatch)
+        /// It was interrupted: the next one goes on from there.
+        case pause
+        /// The whole window is answered for.
+        case end
+    }
+
+    /// What is wanted of a pull under way.
+    public enum Wish: Sendable {
+        case goOn
+        /// To let others have a turn. Nothing is lost, and no batch is smaller for it.
+        case pause
+        /// The batch, now, as it is.
+        case batch
+    }
 
     /// - Parameter maximumMessage: the longest message, in bytes, that the answer may be packed into; at least 16 KiB.
     public convenience init(_ plan: Plan, maximumMessage: Int = 256 * 1024) {
@@ -52,34 +73,50 @@ public final class RangeCursor {
     /// - Throws: an error of an image that could not be read; `epochChanged` where a file that the answer rests on changed since
     ///   it was opened. What was given before stays right for the epoch of the plan.
     public func next(until isDue: () -> Bool = { false }) throws(QueryError) -> RangeBatch? {
-        guard !isFinished else { return nil }
+        guard case .batch(let batch) = try pull({ isDue() ? .batch : .goOn }) else { return nil }
+        return batch
+    }
+
+    /// The next batch as ``next(until:)`` gives it, in several turns where that is wished.
+    ///
+    /// - Parameter wish: asked after each stripe of the disk what is wanted. There may be millions of them in a second.
+    public func pull(_ wish: () -> Wish) throws(QueryError) -> Pull {
+        guard !isFinished else { return .end }
         try evidence.check()
         try ranges.prepare()
         do throws(QueryError) {
-            try fillBatch(until: isDue)
+            guard try fillBatch(wish) else { return .pause }
         } catch {
             // What a file that is being written to seems to have is neither an answer nor a reason.
             try evidence.check()
             throw error
         }
+        stripes = 0
+        dryStripes = 0
         // What was read belongs to the plan's epoch only if the files are still those that were opened.
         try evidence.check()
-        guard position >= end else { return ranges.takeBatch(at: position) }
+        guard position >= end else { return .batch(ranges.takeBatch(at: position)) }
         isFinished = true
-        return window.start == window.end ? nil : ranges.takeLastBatch()
+        return window.start == window.end ? .end : .batch(ranges.takeLastBatch())
     }
 
-    /// Walks on until there is a batch to give.
-    private func fillBatch(until isDue: () -> Bool) throws(QueryError) {
-        var stripes = 0
-        var dryStripes = 0
+    /// Walks on until there is a batch to give. False where a pause was wished before.
+    private func fillBatch(_ wish: () -> Wish) throws(QueryError) -> Bool {
         while position < end, stripes < limits.stripes, !ranges.batches.isFull {
             let before = ranges.batches.rangesEnd
             position = try walk.step(from: position, limit: end, into: &ranges)
             stripes += 1
             dryStripes = ranges.batches.rangesEnd == before ? dryStripes + 1 : 0
             if dryStripes >= limits.dryStripes, ranges.batches.hasRanges { break }
-            if isDue() { break }
+            switch wish() {
+            case .goOn: continue
+            case .batch: return true
+            case .pause:
+                guard position < end else { return true }
+                ranges.rest()
+                return false
+            }
         }
+        return true
     }
 }

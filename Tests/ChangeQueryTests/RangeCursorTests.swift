@@ -97,6 +97,49 @@ struct RangeCursorTests {
         }
     }
 
+    @Test("Interruptions change nothing of the batches", arguments: seeds)
+    func interrupted(seed: UInt64) throws {
+        var generator = RepeatableGenerator(seed: seed)
+        for _ in 0..<10 {
+            let disk = try Disk(using: &generator)
+            let since = try #require(disk.layers.last?.description.identifier).description
+            let granularity = UInt64(disk.sector << Int.random(in: 0...8, using: &generator))
+            let question = Question(.changes(since: since, target: nil), granularity: granularity)
+            let limits = BatchLimits(
+                size: Int.random(in: 1...4000, using: &generator),
+                count: Int.random(in: 1...2000, using: &generator),
+                stripes: Int.random(in: 1...100, using: &generator),
+                dryStripes: Int.random(in: 1...20, using: &generator)
+            )
+            let whole = RangeCursor(try Plan(question, about: disk.layers), limits: limits)
+            let interrupted = RangeCursor(try Plan(question, about: disk.layers), limits: limits)
+            let likelihood = Double.random(in: 0...1, using: &generator)
+            pulls: while true {
+                switch try interrupted.pull({
+                    Double.random(in: 0..<1, using: &generator) < likelihood ? .pause : .goOn
+                }) {
+                case .pause: continue
+                case .batch(let batch): expectSame(batch, try whole.next(), seed)
+                case .end: break pulls
+                }
+            }
+            #expect(try whole.next() == nil, "seed \(seed)")
+            #expect(whole.totals == interrupted.totals, "seed \(seed)")
+        }
+    }
+
+    private func expectSame(_ batch: RangeBatch, _ other: RangeBatch?, _ seed: UInt64) {
+        #expect(batch.processedEnd == other?.processedEnd, "seed \(seed)")
+        switch (batch.form, other?.form) {
+        case (.runs(let columns, let zero), .runs(let others, let otherZero)?):
+            #expect(columns.gaps.elementsEqual(others.gaps), "seed \(seed)")
+            #expect(columns.lengths.elementsEqual(others.lengths), "seed \(seed)")
+            #expect(zero == otherZero, "seed \(seed)")
+        case (.bitmap(let bits), .bitmap(let others)?): #expect(bits == others, "seed \(seed)")
+        default: Issue.record("seed \(seed): the batches have different forms")
+        }
+    }
+
     @Test("Any split of the disk into windows gives the same whole", arguments: seeds)
     func windowsAddUp(seed: UInt64) throws {
         var generator = RepeatableGenerator(seed: seed)

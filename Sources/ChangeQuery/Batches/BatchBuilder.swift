@@ -12,8 +12,6 @@ struct BatchBuilder {
     private var columns = RangeColumns.none
     /// How many ranges the columns have.
     private var count = 0
-    /// The columns of the batch before, to be used again once nobody else holds them; nil before there was one.
-    private var spare: RangeColumns?
     private var zero: [UInt8] = []
     private var hasZero = false
     /// What the columns take as packed varints.
@@ -36,6 +34,11 @@ struct BatchBuilder {
     /// Has columns ready. To be called before anything of the next batch is given: an answer that nobody pulls takes none.
     mutating func prepare() throws(QueryError) {
         if columns === RangeColumns.none { columns = try RangeColumns(room: RangeColumns.capacity) }
+    }
+
+    /// Gives columns back that nothing was written to: the next range may be far, and others need some meanwhile.
+    mutating func rest() {
+        if count == 0 { columns = .none }
     }
 
     /// Whether the batch has grown to the size of a frame.
@@ -131,15 +134,8 @@ struct BatchBuilder {
         hasZero = false
         runsSize = 0
         let batch = RangeBatch(processedEnd: end, form: form)
-        if case .runs = form { renewColumns() }
+        columns = .none
         return batch
-    }
-
-    private mutating func renewColumns() {
-        let isFree = isKnownUniquelyReferenced(&spare)
-        let next = isFree ? spare : nil
-        spare = columns
-        columns = next ?? .none
     }
 
     /// The same ranges as a bit for each of `units` units.

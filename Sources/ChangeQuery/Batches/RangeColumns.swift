@@ -1,10 +1,12 @@
 internal import Glibc
+internal import Synchronization
 
 /// The gaps and lengths of a batch's ranges, each in its own column, in units.
 ///
 /// The columns lie in memory of their own that does not move, so that they can be packed into a message without a copy. It is
 /// the system's and goes back to it at once, and only what is written to takes any: a heap would keep, after a thousand
-/// answers at a time, all that they touched.
+/// answers at a time, all that they touched. A few are kept for the next batch, whichever answer that is of: a batch lives
+/// only until it is packed, so hundreds of answers at a time need no more columns than there are threads that make them.
 ///
 /// Only `BatchBuilder` writes them, and only while nobody else holds the object.
 public final class RangeColumns: @unchecked Sendable {
@@ -14,6 +16,11 @@ public final class RangeColumns: @unchecked Sendable {
     /// Stand where no columns are yet: there is room for nothing.
     static let none = RangeColumns()
 
+    /// How many columns nobody uses are kept, of ``capacity``.
+    static let maximumKept = 4
+    /// Where they lie.
+    private static let kept = Mutex<[UInt]>([])
+
     private let storage: UnsafeMutablePointer<UInt64>
     /// How many ranges there is room for.
     private let room: Int
@@ -22,13 +29,19 @@ public final class RangeColumns: @unchecked Sendable {
 
     /// Throws `resourceLimit` where the system has no memory for them.
     init(room: Int) throws(QueryError) {
+        self.room = room
+        if room == Self.capacity, let kept = Self.kept.withLock({ $0.popLast() }),
+            let memory = UnsafeMutablePointer<UInt64>(bitPattern: kept)
+        {
+            storage = memory
+            return
+        }
         let protection = PROT_READ | PROT_WRITE
         let memory = mmap(nil, Self.byteCount(room), protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let memory, memory != MAP_FAILED else {
             throw QueryError(.resourceLimit, "There is no memory for the ranges of another answer")
         }
         storage = memory.bindMemory(to: UInt64.self, capacity: 2 * room)
-        self.room = room
     }
 
     private init() {
@@ -38,7 +51,14 @@ public final class RangeColumns: @unchecked Sendable {
 
     deinit {
         // Those without room live as long as the process.
-        munmap(storage, Self.byteCount(room))
+        let isKept =
+            room == Self.capacity
+            && Self.kept.withLock { kept in
+                guard kept.count < Self.maximumKept else { return false }
+                kept.append(UInt(bitPattern: storage))
+                return true
+            }
+        if !isKept { munmap(storage, Self.byteCount(room)) }
     }
 
     private static func byteCount(_ room: Int) -> Int { 2 * room * MemoryLayout<UInt64>.stride }

@@ -23,6 +23,11 @@ struct GranuleWidener {
         try batches.prepare()
     }
 
+    /// Needs no room for a while, unless something is in it.
+    mutating func rest() {
+        batches.rest()
+    }
+
     /// Takes the next range; ranges come in ascending order and do not overlap.
     @inline(__always)
     mutating func add(from start: UInt64, to end: UInt64, kind: RangeKind) {

@@ -26,21 +26,32 @@ final class RangeAnswerStream: ResponseStream {
             return RangeAnswer(part: .header(AnswerHeader(plan, disk: name)))
         }
         var before = cursor.processedEnd
+        while let batch = try await nextBatch(resumeOffset: before) {
+            // A batch that comes no further, because a range goes on and on, is nothing that a client could use.
+            if batch.processedEnd > before { return RangeAnswer(batch) }
+            before = batch.processedEnd
+        }
+        return nil
+    }
+
+    /// The next batch of the cursor, in as many turns as it takes; nil at the end.
+    private func nextBatch(resumeOffset: UInt64) async throws(CallError) -> RangeBatch? {
+        let due = heartbeat.next
         while true {
             guard !Task.isCancelled else {
                 throw CallError(.cancelled, "The call was cancelled", resumeOffset: cursor.processedEnd)
             }
-            let due = heartbeat.next
-            let batch: RangeBatch?
+            let turnEnd = heartbeat.turnEnd
             do throws(QueryError) {
-                batch = try cursor.next(until: { heartbeat.isDue(due) })
+                switch try cursor.pull({ heartbeat.wish(due: due, turnEnd: turnEnd) }) {
+                case .batch(let batch): return batch
+                case .end: return nil
+                case .pause: break
+                }
             } catch {
-                throw CallError(error, resumeOffset: before)
+                throw CallError(error, resumeOffset: resumeOffset)
             }
-            guard let batch else { return nil }
-            // A batch that comes no further, because a range goes on and on, is nothing that a client could use.
-            if batch.processedEnd > before { return RangeAnswer(batch) }
-            before = batch.processedEnd
+            await Task.yield()
         }
     }
 

@@ -26,14 +26,20 @@ struct CallTask: Sendable {
     private func carry(_ call: ServerCall, _ isEarly: inout Bool) async throws(CallError) -> StatusDetails {
         var mayGoOn = await stream.waitForCredit()
         while mayGoOn {
-            guard let message = try await call.next() else { return call.details }
-            isEarly = true
-            let payload = try payload(of: message)
-            isEarly = false
+            guard let payload = try await nextPayload(of: call, &isEarly) else { return call.details }
             mayGoOn = await stream.send(payload, position: call.resumeOffset)
         }
         // Nobody is left to be told.
         throw CallError(.cancelled, "the call was cancelled")
+    }
+
+    /// The next message, packed. The message itself, which may hold much memory, does not wait until it can be sent.
+    private func nextPayload(of call: ServerCall, _ isEarly: inout Bool) async throws(CallError) -> ByteBuffer? {
+        guard let message = try await call.next() else { return nil }
+        isEarly = true
+        let payload = try payload(of: message)
+        isEarly = false
+        return payload
     }
 
     private func payload(of message: some Message) throws(CallError) -> ByteBuffer {
