@@ -52,6 +52,7 @@ extension ServerLimits {
             connectionIdleTime: milliseconds(configuration.times.idle),
             connectionAge: milliseconds(configuration.times.age),
             stallTime: milliseconds(configuration.times.stall),
+            maxCallsPerIdentity: UInt32(clamping: configuration.maximumCallsPerIdentity),
             maxBatchDisks: UInt32(clamping: DiskService.maximumBatchDisks)
         )
     }

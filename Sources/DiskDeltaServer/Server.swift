@@ -65,6 +65,7 @@ public final class Server: Sendable {
         if settings.roots.isEmpty { logger.warning("there are no roots, so there is no disk to ask about") }
         let operations = try await Operations.start(settings, registry: registry, logger: logger)
         var configuration = ServerConfiguration()
+        configuration.maximumCallsPerIdentity = settings.maximumCallsPerIdentity
         configuration.observer = operations.metrics.connections
         configuration.tls = security.serverTLS
         // Who is not let in is counted and written down too.

@@ -69,6 +69,15 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
     )
     var policyFile: String?
 
+    @Option(
+        name: .customLong("max-calls-per-identity"),
+        help: ArgumentHelp(
+            "How many calls one client may have under way; \(Settings().maximumCallsPerIdentity) by default.",
+            valueName: "N"
+        )
+    )
+    var maximumCallsPerIdentity: String?
+
     @Option(name: .customLong("log-level"), help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel: String?
 
@@ -89,6 +98,7 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         if let clientCA { flags[.clientCA] = [clientCA] }
         if let tokenFile { flags[.tokenFile] = [tokenFile] }
         if let policyFile { flags[.policyFile] = [policyFile] }
+        if let maximumCallsPerIdentity { flags[.maximumCallsPerIdentity] = [maximumCallsPerIdentity] }
         if let logLevel { flags[.logLevel] = [logLevel] }
         if let logFormat { flags[.logFormat] = [logFormat] }
         if insecure { flags[.insecure] = ["true"] }

@@ -10,8 +10,12 @@ import Testing
 struct ServerOperationTests {
     private let registry = PrometheusRegistry()
 
-    private func start(_ folder: TemporaryFolder) async throws -> Server {
+    private func start(
+        _ folder: TemporaryFolder,
+        _ change: (inout Settings) -> Void = { _ in }
+    ) async throws -> Server {
         var settings = Settings()
+        change(&settings)
         settings.roots = ["d=\(folder.path)"]
         settings.listen = ["unix:\(folder.file("socket"))"]
         let quiet = Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() }
@@ -40,6 +44,29 @@ struct ServerOperationTests {
         #expect(registry.text.contains("diskdelta_serving 0\n"))
     }
 
+    @Test("One client has as many calls as the settings say, and one more is told when to come again")
+    func callsPerIdentity() async throws {
+        let folder = try TemporaryFolder()
+        let server = try await start(folder) { $0.maximumCallsPerIdentity = 2 }
+        let connection = try await connect(server)
+        let info = try await ServerInfoClient(connection).getServerInfo(GetServerInfoRequest())
+        #expect(info.limits?.maxCallsPerIdentity == 2)
+        var watches: [TypedCall<HealthCheckResponse>] = []
+        // The call before may have its place for a moment more.
+        while watches.count < 2 {
+            let watch = try await HealthClient(connection).watch(HealthCheckRequest())
+            if (try? await watch.next()) != nil { watches.append(watch) }
+        }
+        let other = try await connect(server)
+        let error = await #expect(throws: CallError.self) {
+            try await ServerInfoClient(other).getServerInfo(GetServerInfoRequest())
+        }
+        #expect(error?.reason == .resourceLimit && error?.isUnbegun == true && (error?.retryDelay ?? 0) >= 100)
+        await other.close()
+        await server.stop()
+        #expect(registry.text.contains("diskdelta_calls_refused_total{limit=\"client\"}"))
+    }
+
     @Test func figures() async throws {
         let folder = try TemporaryFolder()
         let server = try await start(folder)
@@ -51,6 +78,7 @@ struct ServerOperationTests {
         #expect(info.limits?.minPingInterval == 10_000)
         #expect(info.limits?.connectionIdleTime == 300_000)
         #expect(info.limits?.stallTime == 3_600_000)
+        #expect(info.limits?.maxCallsPerIdentity == 256)
         let call = try await ImageManagementClient(connection).getVirtualDiskChanges(
             GetVirtualDiskChangesRequest(path: "d/none.vhdx", limitID: "x")
         )

@@ -23,6 +23,21 @@ struct SettingsTests {
         #expect(settings.logFormat == .text)
         #expect(settings.metricsListen == nil)
         #expect(!settings.isInsecure)
+        #expect(settings.maximumCallsPerIdentity == 256)
+    }
+
+    @Test("How many calls one identity may have under way")
+    func callsPerIdentity() throws {
+        let file = "max-calls-per-identity = 3\n"
+        #expect(try resolve([.config: ["x.conf"]], file: file).maximumCallsPerIdentity == 3)
+        let variables = ["DISKDELTAD_MAX_CALLS_PER_IDENTITY": "1000000"]
+        #expect(try resolve(environment: variables).maximumCallsPerIdentity == 1_000_000)
+        #expect(try resolve([.maximumCallsPerIdentity: ["1"]]).maximumCallsPerIdentity == 1)
+        for wrong in ["0", "-1", "1000001", "99999999999999999999", "many", "1.5", " 1"] {
+            let error = #expect(throws: SettingsError.self) { try resolve([.maximumCallsPerIdentity: [wrong]]) }
+            #expect(error?.message.contains("max-calls-per-identity") == true)
+            #expect(error?.message.contains("from 1 to 1000000") == true)
+        }
     }
 
     @Test("A flag wins over the environment, and the environment over the file")

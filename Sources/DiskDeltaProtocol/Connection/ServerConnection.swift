@@ -273,18 +273,6 @@ public struct ServerConnection: Sendable {
         pings.answerWritten()
     }
 
-    /// A stream that ``ServerAction/open`` told of is not taken up, because the server is full (P-90).
-    public mutating func refuse(_ stream: StreamID, at now: ContinuousClock.Instant) -> ServerAction {
-        guard isOpen(stream) else { return .none }
-        schedule.remove(stream)
-        handlerReturned(stream, at: now)
-        do throws(ProtocolError) {
-            return try refuse(opened: stream, at: now)
-        } catch {
-            return fail(error)
-        }
-    }
-
     private mutating func refuse(
         opened stream: StreamID,
         at now: ContinuousClock.Instant

@@ -10,7 +10,6 @@ final class ConnectionMetrics: ServerObserver {
     private let refused: Counter
     private let open: Meter
     private let handshakeFailures: Counter
-    private let refusedCalls: Counter
     private let stalled: Meter
 
     init(factory: any MetricsFactory) {
@@ -19,7 +18,6 @@ final class ConnectionMetrics: ServerObserver {
         refused = Counter(label: "diskdelta_connections_refused_total", factory: factory)
         open = Meter(label: "diskdelta_connections_open", factory: factory)
         handshakeFailures = Counter(label: "diskdelta_tls_handshake_failures_total", factory: factory)
-        refusedCalls = Counter(label: "diskdelta_calls_refused_total", factory: factory)
         stalled = Meter(label: "diskdelta_streams_stalled", factory: factory)
     }
 
@@ -31,9 +29,13 @@ final class ConnectionMetrics: ServerObserver {
     func connectionEnded() { open.decrement() }
     func connectionRefused() { refused.increment() }
     func tlsHandshakeFailed() { handshakeFailures.increment() }
-    func callRefused() { refusedCalls.increment() }
     func streamStalled() { stalled.increment() }
     func stallEnded() { stalled.decrement() }
+
+    func callRefused(_ limit: CallLimit) {
+        Counter(label: "diskdelta_calls_refused_total", dimensions: [("limit", limit.rawValue)], factory: factory)
+            .increment()
+    }
 
     func goAwaySent(_ code: GoAwayCode) {
         Counter(label: "diskdelta_goaways_sent_total", dimensions: [("code", code.name)], factory: factory).increment()

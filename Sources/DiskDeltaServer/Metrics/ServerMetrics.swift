@@ -20,7 +20,7 @@ struct ServerMetrics: Sendable {
         "diskdelta_calls_active": .init(help: "Calls that are under way."),
         "diskdelta_calls_ended_total": .init(help: "Calls that are over, by how they ended."),
         "diskdelta_calls_refused_total": .init(
-            help: "Calls that were refused before anything of them was done: there were too many."
+            help: "Calls that were refused before anything of them was done: there were too many, by the limit of it."
         ),
         "diskdelta_calls_resumed_total": .init(
             help: "Calls that go on with an answer that broke before: repeated, and about one state of a disk."

@@ -22,10 +22,15 @@ public struct Settings: Sendable, Hashable {
     public var tokenFile: String?
     /// Who may do what on which roots.
     public var policyFile: String?
+    /// How many calls one identity may have under way.
+    public var maximumCallsPerIdentity = 256
     /// Whether to listen without protection where others than this machine's own users can connect.
     public var isInsecure = false
 
     public static let standardListen = "127.0.0.1:7420"
+
+    /// The most calls that one identity can be allowed to have under way. The server has a limit of its own besides.
+    static let mostCallsPerIdentity = 1_000_000
 
     public init() {}
 
@@ -80,6 +85,15 @@ public struct Settings: Sendable, Hashable {
         clientCA = values[.clientCA]?.last
         tokenFile = values[.tokenFile]?.last
         policyFile = values[.policyFile]?.last
+        if let text = values[.maximumCallsPerIdentity]?.last {
+            guard let count = Int(text), (1...Self.mostCallsPerIdentity).contains(count) else {
+                throw SettingsError(
+                    message: "The setting max-calls-per-identity is \"\(text)\" and must be a number from 1 to "
+                        + "\(Self.mostCallsPerIdentity)"
+                )
+            }
+            maximumCallsPerIdentity = count
+        }
         if let text = values[.insecure]?.last {
             switch text {
             case "true", "yes", "1": isInsecure = true
@@ -99,6 +113,7 @@ public enum SettingName: String, CaseIterable, Sendable {
     case clientCA = "client-ca"
     case tokenFile = "token-file"
     case policyFile = "policy-file"
+    case maximumCallsPerIdentity = "max-calls-per-identity"
     case logLevel = "log-level"
     case logFormat = "log-format"
     case insecure

@@ -11,6 +11,8 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         let inbox: ClientInbox
         var timer: Scheduled<Void>?
         let deadline: ContinuousClock.Instant?
+        /// Whether a message of the answer has arrived.
+        var hasMessage = false
     }
 
     private let settings: ClientSettings
@@ -131,6 +133,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
             handshakeTimer?.cancel()
             ready.succeed()
         case .message(let stream):
+            calls[stream]?.hasMessage = true
             calls[stream]?.inbox.append(piece.detached())
         case .end(let stream, let status, let payload):
             finish(stream, outcome(stream, status, payload))
@@ -165,12 +168,19 @@ final class ClientConnectionHandler: ChannelInboundHandler {
         }
         guard status == 0 else {
             let status = Status(rawValue: Int32(truncatingIfNeeded: status))
-            return .failure(failure(stream, CallError(status: status, text: payload.text, details: details)))
+            let error = failure(stream, CallError(status: status, text: payload.text, details: details))
+            return .failure(isRefusal(error, of: stream) ? error.unbegun : error)
         }
         guard details.reason == .none, details.returnValue == 0, details.detailCode == 0 else {
             return .failure(CallError(.answerInvalid, "the server says OK and gives the reason \(details.reason.name)"))
         }
         return .success(details)
+    }
+
+    /// Whether the server says that there are too many calls, and nothing of this one was begun (P-99). One that has answered
+    /// before cannot say so.
+    private func isRefusal(_ error: CallError, of stream: StreamID) -> Bool {
+        error.status == .resourceExhausted && error.retryDelay > 0 && calls[stream]?.hasMessage == false
     }
 
     private func cancelled(_ stream: StreamID, _ reason: UInt32) -> CallError {

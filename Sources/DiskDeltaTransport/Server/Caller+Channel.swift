@@ -16,6 +16,15 @@ extension Caller {
         self.init(peer: peer, isLocal: true, userID: credentials?.userID)
     }
 
+    /// Whose calls are counted together, and share the threads as one, where nobody proved who he is: those of one user of
+    /// this machine, or of one address.
+    var client: String {
+        if let userID { return "uid:\(userID)" }
+        // Behind the last colon of an address stands the port.
+        guard !peer.hasPrefix("unix"), let colon = peer.lastIndex(of: ":") else { return peer }
+        return String(peer[..<colon])
+    }
+
     /// What the system knows of the process at the other end (unix(7), SO_PEERCRED), as it was when it connected.
     private struct Credentials {
         var processID: Int32 = 0

@@ -1,8 +1,9 @@
+internal import DiskDeltaProtocol
 internal import NIOCore
 internal import Synchronization
 
-/// The connections that a server has, and how many calls they carry, as the event loops share them. It holds the limits of
-/// the server as a whole (P-90).
+/// The connections that a server has, and the calls they carry, as the event loops share them. It holds the limits of the
+/// server as a whole (P-90).
 final class ConnectionTable: Sendable {
     struct Connection: Sendable {
         let channel: any Channel
@@ -16,17 +17,32 @@ final class ConnectionTable: Sendable {
 
     private struct State {
         var open: [ObjectIdentifier: Connection] = [:]
-        var calls = 0
         var isStopping = false
     }
 
-    private let maximumConnections: Int
-    private let maximumCalls: Int
-    private let state = Mutex(State())
+    /// The place that a call has among those of its client.
+    struct Place {
+        fileprivate let client: String
+        fileprivate let start: ContinuousClock.Instant
+    }
 
-    init(maximumConnections: Int, maximumCalls: Int) {
-        self.maximumConnections = maximumConnections
-        self.maximumCalls = maximumCalls
+    private let maximumConnections: Int
+    private let maximumWaitingCalls: Int
+    private let pool: FileWorkPool
+    private let state = Mutex(State())
+    private let places: Mutex<CallPlaces>
+
+    init(_ configuration: ServerConfiguration, pool: FileWorkPool) {
+        maximumConnections = configuration.maximumConnections
+        maximumWaitingCalls = configuration.maximumWaitingCalls
+        self.pool = pool
+        places = Mutex(
+            CallPlaces(
+                maximum: configuration.maximumCalls,
+                maximumPerClient: configuration.maximumCallsPerIdentity,
+                at: .now
+            )
+        )
     }
 
     /// Adds a connection. False where the server is full, or stops.
@@ -53,17 +69,45 @@ final class ConnectionTable: Sendable {
         }
     }
 
-    /// Takes a place for a call. False where there is none.
-    func takeCall() -> Bool {
-        state.withLock { state in
-            guard state.calls < maximumCalls else { return false }
-            state.calls += 1
-            return true
-        }
+    /// Takes a place for a call that has arrived.
+    ///
+    /// - Throws: what its caller is told where there is none (P-99).
+    func takeCall(at now: ContinuousClock.Instant) throws(CallRefusal) {
+        guard pool.waitingCount < maximumWaitingCalls else { throw refusal(.queue, at: now) }
+        guard places.withLock({ $0.take() }) else { throw refusal(.server, at: now) }
     }
 
-    /// The service of a call has returned: its place is free.
-    func returnCall() {
-        state.withLock { $0.calls -= 1 }
+    /// Takes a place among those of its client for a call that has one.
+    func takeCall(of client: String, at now: ContinuousClock.Instant) throws(CallRefusal) -> Place {
+        guard places.withLock({ $0.take(of: client, at: now) }) else { throw refusal(.client, at: now) }
+        return Place(client: client, start: now)
+    }
+
+    /// The service of a call has returned: its places are free.
+    func returnCall(_ place: Place?, at now: ContinuousClock.Instant) {
+        places.withLock { $0.giveBack(place.map { ($0.client, $0.start) }, at: now) }
+    }
+
+    private func refusal(_ limit: CallLimit, at now: ContinuousClock.Instant) -> CallRefusal {
+        CallRefusal(limit: limit, retryDelay: places.withLock { $0.retryDelay(at: now) })
+    }
+}
+
+/// Why a call is not taken up, and after how many milliseconds it is worth making it again.
+struct CallRefusal: Error {
+    let limit: CallLimit
+    let retryDelay: UInt32
+
+    /// What the caller is told (P-99).
+    var error: CallError {
+        let what =
+            switch limit {
+            case .client: "this client has as many calls under way as one client may have"
+            case .queue: "the server has as much to do as it takes up"
+            case .connection, .server: "the server has as many calls under way as it takes up"
+            }
+        var error = CallError(.resourceLimit, "\(what); nothing of this one was done: try again in \(retryDelay) ms")
+        error.retryDelay = retryDelay
+        return error
     }
 }

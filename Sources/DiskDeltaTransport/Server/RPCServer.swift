@@ -45,11 +45,8 @@ public final class RPCServer: Sendable {
         } catch {
             throw BindError(message: "the settings are not allowed: \(error)")
         }
-        let executor = FileWorkExecutor(threads: configuration.workerThreads)
-        let table = ConnectionTable(
-            maximumConnections: configuration.maximumConnections,
-            maximumCalls: configuration.maximumCalls
-        )
+        let pool = configuration.pool ?? FileWorkPool(threads: configuration.workerThreads)
+        let table = ConnectionTable(configuration, pool: pool)
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -59,7 +56,7 @@ public final class RPCServer: Sendable {
                     let handler = ServerConnectionHandler(
                         router: router,
                         configuration: configuration,
-                        executor: executor,
+                        pool: pool,
                         table: table,
                         logger: logger
                     )

@@ -15,11 +15,22 @@ public struct ServerConfiguration: Sendable {
     /// How many connections there may be, of all clients. One more is closed as soon as it is opened (P-90).
     public var maximumConnections = 16_384
 
-    /// How many calls may be under way, of all clients, until their services have returned. One more is REFUSED (P-90).
+    /// How many calls may be under way, of all clients, until their services have returned. One more is refused, and told
+    /// when to come again (P-99).
     public var maximumCalls = 1_024
 
-    /// How many calls, of all clients, can read files at a time.
-    public var workerThreads = 4
+    /// How many calls may be under way of one client: of one identity, or where nobody proved who he is, of one address, or of
+    /// one user of this machine. One more is refused as well.
+    public var maximumCallsPerIdentity = 256
+
+    /// How many turns of calls may wait for a thread of the pool. While there are as many, new calls are refused as well.
+    public var maximumWaitingCalls = 512
+
+    /// Has the work of calls done that blocks on files. Nil makes a pool of ``workerThreads`` threads for this server alone.
+    public var pool: FileWorkPool?
+
+    /// How many calls, of all clients, can read files at a time, where no pool is given.
+    public var workerThreads = FileWorkPool.usualThreads
 
     /// Told what becomes of connections.
     public var observer: (any ServerObserver)?

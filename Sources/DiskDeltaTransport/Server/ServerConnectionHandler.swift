@@ -10,6 +10,8 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     private struct Call {
         /// The call as the interceptors see it.
         var intercepted: InterceptedCall
+        /// Its place among the calls of its client, once it has one.
+        var place: ConnectionTable.Place?
         var task: Task<Void, Never>?
         /// The task, while it waits for credit.
         var waiting: CheckedContinuation<Bool, Never>?
@@ -22,7 +24,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
 
     private let router: ServiceRouter
     private let configuration: ServerConfiguration
-    private let executor: FileWorkExecutor
+    private let pool: FileWorkPool
     private let table: ConnectionTable
     private var logger: Logger
 
@@ -39,13 +41,13 @@ final class ServerConnectionHandler: ChannelInboundHandler {
     init(
         router: ServiceRouter,
         configuration: ServerConfiguration,
-        executor: FileWorkExecutor,
+        pool: FileWorkPool,
         table: ConnectionTable,
         logger: Logger
     ) {
         self.router = router
         self.configuration = configuration
-        self.executor = executor
+        self.pool = pool
         self.table = table
         self.logger = logger
         var random = SystemRandomNumberGenerator()
@@ -133,7 +135,7 @@ final class ServerConnectionHandler: ChannelInboundHandler {
             start(stream, open, timeout, piece)
         case .refuse(let stream):
             writeUnpaid(OutgoingFrames.bare(FrameHeader(.cancel, stream: stream, aux: FrameHeader.refused)))
-            configuration.observer?.callRefused()
+            configuration.observer?.callRefused(.connection)
         case .cancel(let stream):
             stop(stream)
         case .stalled(let stream):
@@ -161,32 +163,40 @@ final class ServerConnectionHandler: ChannelInboundHandler {
 
     private func start(_ stream: StreamID, _ open: OpenPayload, _ timeout: Duration?, _ piece: ByteBuffer) {
         guard let context else { return }
-        guard table.takeCall() else { return perform(connection.refuse(stream, at: .now), ByteBuffer()) }
+        let now = ContinuousClock.now
+        do throws(CallRefusal) {
+            try table.takeCall(at: now)
+        } catch {
+            return refuse(stream, error)
+        }
         var call = InterceptedCall(
             path: open.path,
             method: router.method(open.path),
             context: CallContext(
                 caller: caller,
                 metadata: open.metadata,
-                deadline: timeout.map { ContinuousClock.now + $0 },
+                deadline: timeout.map { now + $0 },
                 maximumMessage: connection.maximumMessage
             ),
             interceptors: configuration.interceptors,
-            at: .now
+            at: now
         )
+        var place: ConnectionTable.Place?
         // Whoever may not call is not worth reading a request of.
         let accepted = Result { () throws(CallError) in
             try call.begin()
+            place = try takePlace(of: client(call.context), at: now)
             return try piece.withUnsafeReadableBytes { bytes throws(CallError) in
                 let request = UnsafeRawBufferPointer(rebasing: bytes.dropFirst(open.byteCount))
                 return try router.accept(path: open.path, request: request)
             }
         }
-        calls[stream] = Call(intercepted: call)
+        calls[stream] = Call(intercepted: call, place: place)
         let this = NIOLoopBound(self, eventLoop: context.eventLoop)
         switch accepted {
         case .failure(let error):
-            handlerReturned(stream, .failure(error), ranges: 0, isEarly: true)
+            // That there is no room is not the client's fault, so it does not count against him.
+            handlerReturned(stream, .failure(error), ranges: 0, isEarly: error.retryDelay == 0)
         case .success(let accepted):
             let task = CallTask(
                 accepted: accepted,
@@ -194,11 +204,36 @@ final class ServerConnectionHandler: ChannelInboundHandler {
                 stream: OutgoingStream(stream: stream, eventLoop: context.eventLoop, handler: this),
                 maximumMessage: connection.maximumMessage
             )
-            calls[stream]?.task = Task(executorPreference: executor) { await task.run() }
+            let lane = pool.lane(client: client(call.context))
+            calls[stream]?.task = Task(executorPreference: lane) { await task.run() }
             calls[stream]?.deadline = timeout.map { timeout in
                 context.eventLoop.scheduleTask(in: TimeAmount(timeout)) { this.value.timeIsUp(stream, open.path) }
             }
         }
+    }
+
+    /// Whose call it is, for what is shared between clients.
+    private func client(_ context: CallContext) -> String {
+        context.identity.isEmpty ? context.caller.client : context.identity
+    }
+
+    private func takePlace(
+        of client: String,
+        at now: ContinuousClock.Instant
+    ) throws(CallError) -> ConnectionTable.Place {
+        do throws(CallRefusal) {
+            return try table.takeCall(of: client, at: now)
+        } catch {
+            configuration.observer?.callRefused(error.limit)
+            throw error.error
+        }
+    }
+
+    /// The server is full: a call is told so, and when it is worth making it again (P-99). Nobody but the observer hears of it.
+    private func refuse(_ stream: StreamID, _ refusal: CallRefusal) {
+        configuration.observer?.callRefused(refusal.limit)
+        if connection.end(stream) { writeEnd(stream, .failure(refusal.error)) }
+        connection.handlerReturned(stream, at: .now)
     }
 
     /// The peer broke a rule: it is told, and the connection ends. Other connections go on.
@@ -256,8 +291,8 @@ final class ServerConnectionHandler: ChannelInboundHandler {
             if isEarly { perform(connection.endedEarly(at: .now), ByteBuffer()) }
         }
         calls[stream]?.intercepted.end(outcome.error, ranges: ranges, at: .now)
-        calls[stream] = nil
-        table.returnCall()
+        let place = calls.removeValue(forKey: stream)?.place
+        table.returnCall(place, at: .now)
         connection.handlerReturned(stream, at: .now)
         settle()
     }

@@ -21,8 +21,8 @@ public protocol ServerObserver: Sendable {
     /// ``goAwaySent(_:)`` is called as well.
     func connectionFailed(_ error: ProtocolError)
 
-    /// A call was refused before anything of it was done: there are too many, on the connection or in all (P-23, P-90).
-    func callRefused()
+    /// A call was refused before anything of it was done, because a limit is reached (P-23, P-90).
+    func callRefused(_ limit: CallLimit)
     /// A stream has a message to send and its client has left it without credit. ``stallEnded()`` follows exactly once.
     func streamStalled()
     /// A stalled stream has credit again, or is closed.
@@ -37,7 +37,7 @@ extension ServerObserver {
     public func tlsHandshakeFailed() {}
     public func goAwaySent(_ code: GoAwayCode) {}
     public func connectionFailed(_ error: ProtocolError) {}
-    public func callRefused() {}
+    public func callRefused(_ limit: CallLimit) {}
     public func streamStalled() {}
     public func stallEnded() {}
 }

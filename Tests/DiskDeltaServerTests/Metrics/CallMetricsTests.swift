@@ -1,5 +1,6 @@
 import Foundation
 import DiskDeltaProtocol
+import DiskDeltaTransport
 import Testing
 
 @testable import DiskDeltaServer
@@ -90,7 +91,8 @@ struct CallMetricsTests {
         observer.connectionEnded()
         observer.connectionRefused()
         observer.tlsHandshakeFailed()
-        observer.callRefused()
+        for limit in CallLimit.allCases { observer.callRefused(limit) }
+        observer.callRefused(.client)
         observer.streamStalled()
         observer.goAwaySent(.noError)
         observer.goAwaySent(.excessiveLoad)
@@ -98,7 +100,11 @@ struct CallMetricsTests {
         observer.connectionFailed(ProtocolError(.foreignPeer, "HTTP"))
         for line in [
             "diskdelta_connections_accepted_total 3", "diskdelta_connections_open 2",
-            "diskdelta_connections_refused_total 1", "diskdelta_calls_refused_total 1",
+            "diskdelta_connections_refused_total 1",
+            "diskdelta_calls_refused_total{limit=\"connection\"} 1",
+            "diskdelta_calls_refused_total{limit=\"server\"} 1",
+            "diskdelta_calls_refused_total{limit=\"client\"} 2",
+            "diskdelta_calls_refused_total{limit=\"queue\"} 1",
             "diskdelta_tls_handshake_failures_total 1",
             "diskdelta_streams_stalled 1", "diskdelta_goaways_sent_total{code=\"NO_ERROR\"} 1",
             "diskdelta_goaways_sent_total{code=\"EXCESSIVE_LOAD\"} 1",

@@ -22,6 +22,30 @@ struct UnbegunCallTests {
         #expect(error?.isUnbegun == true)
     }
 
+    /// The payload of an END that says when to come again; 0 does not say it.
+    private func end(retryDelay: UInt32) throws -> [UInt8] {
+        [0, 0, 0, 0] + (try StatusDetails(reason: .resourceLimit, retryDelay: retryDelay).encode())
+    }
+
+    @Test("Refused by the server, which says when to come again (P-99)")
+    func refusedWithADelay() async throws {
+        let error = try await failure(Wire.frame(.end, stream: 1, aux: 8, try end(retryDelay: 250)))
+        #expect(error?.reason == .resourceLimit && error?.retryDelay == 250)
+        #expect(error?.isUnbegun == true)
+    }
+
+    @Test("An END with another status, without a delay, or after a message does not say that nothing was begun")
+    func notRefused() async throws {
+        let ends = [
+            Wire.frame(.end, stream: 1, aux: 8, try end(retryDelay: 0)),
+            Wire.frame(.end, stream: 1, aux: 14, try end(retryDelay: 250)),
+            Wire.frame(.data, stream: 1, aux: 0) + Wire.frame(.end, stream: 1, aux: 8, try end(retryDelay: 250)),
+        ]
+        for (index, end) in ends.enumerated() {
+            #expect(try await failure(end)?.isUnbegun == false, "\(index)")
+        }
+    }
+
     @Test func aboveTheStreamThatGoAwayNames() async throws {
         for code: UInt8 in [0, 10] {
             let error = try await failure(Wire.frame(.goAway, aux: 0, [0, 0, 0, code, 0, 0]))

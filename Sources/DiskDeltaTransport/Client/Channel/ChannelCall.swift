@@ -2,7 +2,7 @@ internal import DiskDeltaProtocol
 internal import Synchronization
 
 /// A call of a channel, as its caller holds it. Where the server provably did not begin it, it is made again (P-93) without
-/// the caller's noticing.
+/// the caller's noticing; where the server said when, not before (P-99).
 final class ChannelCall: OutstandingCall {
     typealias Open = @Sendable (RPCConnection, CallOptions) async throws(CallError) -> any OutstandingCall
 
@@ -65,7 +65,7 @@ final class ChannelCall: OutstandingCall {
         if isCancelled { call.cancel() }
     }
 
-    /// Waits until the call may be made again. Throws where it may not.
+    /// Waits until the call may be made again. Throws where it may not, or its time is up before.
     private func pause(after error: CallError) async throws(CallError) {
         let wait = state.withLock { state -> Duration? in
             guard error.isUnbegun, !state.isCancelled, !state.hasMessage else { return nil }
@@ -74,14 +74,21 @@ final class ChannelCall: OutstandingCall {
             }
             state.repetitions += 1
             // A connection that ended needs no pause: the channel makes the one that is due.
-            return error.reason == .resourceLimit ? state.refusals.next() : .zero
+            return error.reason == .resourceLimit ? Self.wait(after: error, state.refusals.next()) : .zero
         }
         guard let wait else { throw error }
         guard wait > .zero else { return }
         let end = ContinuousClock.now + wait
+        // What the server said is more to the point than that the time was up.
+        if let deadline, error.retryDelay > 0, deadline <= end { throw error }
         guard (try? await Task.sleep(until: deadline.map { min($0, end) } ?? end)) != nil else {
             throw CallError(.cancelled, "the call was cancelled")
         }
+    }
+
+    /// How long a call waits that was refused. Those who were told the same time do not all come at once.
+    private static func wait(after error: CallError, _ usual: Duration) -> Duration {
+        max(usual, .milliseconds(error.retryDelay) * Double.random(in: 1...1.2))
     }
 
     // MARK: Reading it

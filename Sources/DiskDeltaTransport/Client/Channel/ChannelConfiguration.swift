@@ -17,7 +17,8 @@ public struct ChannelConfiguration: Sendable {
     /// How long to wait before connecting again after a failure (P-94).
     public var reconnecting = BackoffPolicy.connecting
 
-    /// How long to wait before a call is made again that was refused because there are too many.
+    /// How long to wait before a call is made again that was refused because there are too many; where the server said how
+    /// long (P-99), at least that.
     public var refusals = BackoffPolicy(
         initial: .milliseconds(50),
         multiplier: 1.6,
