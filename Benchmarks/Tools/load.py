@@ -64,10 +64,11 @@ class Server:
         shutil.rmtree(self.folder)
 
 
-def make_disk(diskdelta, folder):
-    """A differencing VHD whose sectors are its own in turn. Its name for the server, and the id of its parent."""
-    parent, child = folder / "parent.vhd", folder / "child.vhd"
-    for arguments in ([parent, "--size", str(BLOCKS * BLOCK_SIZE)], [child, "--parent", parent]):
+def make_disk(diskdelta, folder, name="child", blocks=BLOCKS, bitmap=b"\xaa" * 512):
+    """A differencing VHD in whose blocks those sectors are its own that the bitmap says; by default in turn. Its name for the
+    server, and the id of its parent."""
+    parent, child = folder / f"parent-of-{name}.vhd", folder / f"{name}.vhd"
+    for arguments in ([parent, "--size", str(blocks * BLOCK_SIZE)], [child, "--parent", parent]):
         subprocess.run([diskdelta, "image", "create", *arguments], check=True, stdout=subprocess.DEVNULL)
     with child.open("r+b") as file:
         file.seek(0, os.SEEK_END)
@@ -79,14 +80,19 @@ def make_disk(diskdelta, folder):
         first = (end - 512 + 511) // 512
         sectors = (BLOCK_SIZE + 512) // 512
         file.seek(table)
-        file.write(b"".join(struct.pack(">I", first + block * sectors) for block in range(BLOCKS)))
-        for block in range(BLOCKS):
+        file.write(b"".join(struct.pack(">I", first + block * sectors) for block in range(blocks)))
+        for block in range(blocks):
             file.seek((first + block * sectors) * 512)
-            file.write(b"\xaa" * 512)
-        file.seek((first + BLOCKS * sectors) * 512)
+            file.write(bitmap)
+        file.seek((first + blocks * sectors) * 512)
         file.write(footer)
+    return f"disks/{name}.vhd", parent_id(diskdelta, child)
+
+
+def parent_id(diskdelta, child):
+    """The id of what a disk was made on."""
     info = subprocess.run([diskdelta, "info", "--format", "ndjson", child], check=True, stdout=subprocess.PIPE)
-    return "disks/child.vhd", json.loads(info.stdout)["baselines"][0]["id"]
+    return json.loads(info.stdout)["baselines"][0]["id"]
 
 
 class Connection:
