@@ -17,9 +17,8 @@ enum Main {
             }
             exit(ExitStatus.complete)
         } catch let failure as ToldFailure {
-            StandardError.write(failure.error.message)
-            // Whatever its reason is, a failure never looks like a complete answer.
-            exit(max(ExitStatus.failure, Int32(clamping: failure.error.reason.exitCode)))
+            StandardError.write(failure.message)
+            exit(failure.exitCode)
         } catch let status as ExitCode {
             exit(status.rawValue)
         } catch {

@@ -13,11 +13,11 @@ struct InterruptionTests {
     }
 
     /// The program in the middle of a large answer: its pipe is full, and the first line was read.
-    private func start(_ format: String) throws -> (process: Process, output: FileHandle, error: Pipe, first: Data) {
-        let process = try Program.process(
-            ["changes", "large.avhdx", "--since", SmallDisks.largeBaseID, "--format", format],
-            in: disks.folder
-        )
+    private func start(
+        _ format: String,
+        _ question: [String] = ["changes", "large.avhdx", "--since", SmallDisks.largeBaseID]
+    ) throws -> (process: Process, output: FileHandle, error: Pipe, first: Data) {
+        let process = try Program.process(question + ["--format", format], in: disks.folder)
         let output = Pipe()
         let error = Pipe()
         process.standardOutput = output
@@ -55,6 +55,32 @@ struct InterruptionTests {
             #expect(object["header"] is [String: Any])
         default:
             #expect(last.contains("INCOMPLETE"))
+        }
+    }
+
+    @Test("Of many disks, each that is not complete says so", arguments: ["ndjson", "json"])
+    func manyInterrupted(format: String) throws {
+        let line = #"{"disk":"large.avhdx","since":"\#(SmallDisks.largeBaseID)"}"#
+        let list = disks.folder.file("list")
+        try Data([line, line, line].joined(separator: "\n").utf8).write(to: URL(fileURLWithPath: list))
+        let (process, output, error, first) = try start(format, ["changes", "--batch", list])
+        process.interrupt()
+        // Most of the first answer is still to come, and nobody reads: the program cannot have finished.
+        Thread.sleep(forTimeInterval: 0.3)
+        let text = String(decoding: first + output.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 130)
+        let told = String(decoding: error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        #expect(told.hasPrefix("diskdelta: 3 of 3 disks have no complete answer"))
+        #expect(told.filter { $0 == "\n" }.count == 1)
+        if format == "json" {
+            let answers = try #require(try Program.object(text)["answers"] as? [[String: Any]])
+            let reasons = answers.map { ($0["error"] as? [String: Any])?["reason"] as? String }
+            #expect(reasons == Array(repeating: "CANCELLED", count: 3))
+        } else {
+            let lines = text.split(separator: "\n")
+            #expect(lines.filter { $0.contains(#""reason":"CANCELLED""#) }.count == 3)
+            #expect(!text.contains(#""type":"end""#))
         }
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import TestSupport
+import Testing
 
 /// `diskdelta` as a process, the way a script runs it.
 enum Program {
@@ -27,6 +28,20 @@ enum Program {
         in folder: TemporaryFolder
     ) throws -> Outcome {
         try program.run(arguments, environment: environment, in: folder)
+    }
+
+    /// Runs the program, which must refuse what it is told: exit code 2, nothing on standard output, a line on standard error.
+    static func expectUsage(
+        _ arguments: [String],
+        environment: [String: String] = [:],
+        in folder: TemporaryFolder,
+        sourceLocation: SourceLocation
+    ) throws {
+        let outcome = try Program.run(arguments, environment: environment, in: folder)
+        #expect(outcome.status == 2, "\(arguments)", sourceLocation: sourceLocation)
+        #expect(outcome.output == "", "\(arguments)", sourceLocation: sourceLocation)
+        #expect(outcome.error.hasPrefix("diskdelta: "), "\(arguments)", sourceLocation: sourceLocation)
+        #expect(outcome.error.filter { $0 == "\n" }.count == 1, "\(outcome.error)", sourceLocation: sourceLocation)
     }
 
     /// The program, ready to be run in `folder`.

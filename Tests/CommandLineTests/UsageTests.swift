@@ -13,11 +13,7 @@ struct UsageTests {
         environment: [String: String] = [:],
         sourceLocation: SourceLocation = #_sourceLocation
     ) throws {
-        let outcome = try Program.run(arguments, environment: environment, in: disks.folder)
-        #expect(outcome.status == 2, "\(arguments)", sourceLocation: sourceLocation)
-        #expect(outcome.output == "", "\(arguments)", sourceLocation: sourceLocation)
-        #expect(outcome.error.hasPrefix("diskdelta: "), "\(arguments)", sourceLocation: sourceLocation)
-        #expect(outcome.error.filter { $0 == "\n" }.count == 1, "\(outcome.error)", sourceLocation: sourceLocation)
+        try Program.expectUsage(arguments, environment: environment, in: disks.folder, sourceLocation: sourceLocation)
     }
 
     @Test(
@@ -74,9 +70,10 @@ struct UsageTests {
             try expectUsage([flag, "x", "--server", "127.0.0.1:1", "info", "a"])
             try expectUsage([flag, "x", "info", "child.avhdx"])
         }
-        for flags in [["--on-unavailable", "whole"], ["--batch", "x"]] {
-            try expectUsage(["changes", "child.avhdx", "--since", SmallDisks.baseID] + flags)
+        for command in [["info", "child.avhdx"], ["allocated", "child.avhdx"], ["summary", "child.avhdx"]] {
+            try expectUsage(command + ["--batch", "x"])
         }
+        try expectUsage(["info", "child.avhdx", "--on-unavailable", "whole"])
     }
 
     // MARK: What protects a connection
@@ -198,7 +195,9 @@ struct UsageTests {
     @Test func helpAndVersionAreNoFailures() throws {
         let help = try Program.run("--help", in: disks.folder)
         #expect(help.status == 0)
-        for command in ["info", "changes", "allocated", "check"] { #expect(help.output.contains(command)) }
+        for command in ["info", "changes", "allocated", "summary", "check", "job"] {
+            #expect(help.output.contains(command))
+        }
         let version = try Program.run("--version", in: disks.folder)
         #expect(version.status == 0)
         #expect(version.lines.count == 1)

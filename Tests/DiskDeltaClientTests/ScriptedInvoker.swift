@@ -10,12 +10,12 @@ final class ScriptedInvoker: CallInvoker {
         case wait
     }
 
-    private let messages: [RangeAnswer]
+    private let messages: [any Message]
     private let end: End
     let cancellations = Mutex(0)
     let paths = Mutex<[String]>([])
 
-    init(_ messages: [RangeAnswer], _ end: End) {
+    init(_ messages: [any Message], _ end: End) {
         self.messages = messages
         self.end = end
     }

@@ -67,19 +67,12 @@ final class WindowedInvoker: CallInvoker {
             return all.count - 1
         }
         let fate = fates.withLock { $0.isEmpty ? .whole : $0.removeFirst() }
-        let end = min(header.size, request.byteOffset + (request.byteLength ?? header.size - request.byteOffset))
-        let window = request.byteOffset..<end
-        let inside = ranges.compactMap { range -> ChangedRange? in
-            let start = max(range.offset, window.lowerBound)
-            let end = min(range.end, window.upperBound)
-            return start < end ? ChangedRange(offset: start, length: end - start, kind: range.kind) : nil
-        }
         var answer = Answer(
-            inside,
-            size: header.size,
-            unit: header.unit,
-            window: window,
-            cuts: cuts.filter { $0 > window.lowerBound && $0 < window.upperBound }
+            ranges,
+            of: header,
+            offset: request.byteOffset,
+            length: request.byteLength,
+            cuts: cuts
         )
         change(number, &answer.messages)
         let scripted: ScriptedInvoker

@@ -17,6 +17,8 @@ internal import DiskDeltaTransport
 public struct DiskDeltaClient: Sendable {
     /// The calls about disks, one for each method of the service.
     public let images: ImageManagementClient
+    /// The calls about questions that outlive a connection. ``jobResults(_:options:)`` and ``endOfJob(_:options:)`` are easier to use.
+    public let jobs: JobsClient
     /// The calls about the server itself.
     public let server: ServerInfoClient
     public let health: HealthClient
@@ -34,6 +36,7 @@ public struct DiskDeltaClient: Sendable {
 
     init(_ invoker: any CallInvoker, ranges: RangeOptions, channel: RPCChannel?) {
         images = ImageManagementClient(invoker)
+        jobs = JobsClient(invoker)
         server = ServerInfoClient(invoker)
         health = HealthClient(invoker)
         self.ranges = ranges
@@ -51,13 +54,7 @@ public struct DiskDeltaClient: Sendable {
         let question = RangeQuestion(
             window: AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
         ) { [images] (part, options) async throws(CallError) in
-            var request = request
-            if let part {
-                request.byteOffset = part.offset
-                request.byteLength = part.length
-                request.ifEpoch = part.epoch
-            }
-            return try await images.getVirtualDiskChanges(request, options: options)
+            try await images.getVirtualDiskChanges(request.asked(for: part), options: options)
         }
         return try await RangeStream(question, options: options, ranges)
     }
@@ -86,13 +83,7 @@ public struct DiskDeltaClient: Sendable {
         let question = RangeQuestion(
             window: AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
         ) { [images] (part, options) async throws(CallError) in
-            var request = request
-            if let part {
-                request.byteOffset = part.offset
-                request.byteLength = part.length
-                request.ifEpoch = part.epoch
-            }
-            return try await images.getVirtualDiskAllocation(request, options: options)
+            try await images.getVirtualDiskAllocation(request.asked(for: part), options: options)
         }
         return try await RangeStream(question, options: options, ranges)
     }

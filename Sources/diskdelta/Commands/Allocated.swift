@@ -15,15 +15,9 @@ struct Allocated: AsyncParsableCommand {
     var disk: String
 
     func run() async throws {
-        let request = GetVirtualDiskAllocationRequest(
-            path: disk,
-            byteOffset: window.offset?.bytes ?? 0,
-            byteLength: window.length?.bytes,
-            granularity: window.granularity?.bytes ?? 0,
-            ifEpoch: window.ifEpoch ?? ""
-        )
-        try await RangeCommand.run(program.connection, output.format, window: window) { client, options in
-            try await client.allocation(request, options: options)
+        try await RangeCommand.run(program.connection, output.format, from: window.offset) { client, options in
+            try window.checkGranularity()
+            return try await client.allocation(GetVirtualDiskAllocationRequest(disk: disk, window), options: options)
         }
     }
 }

@@ -42,6 +42,8 @@ struct Check: AsyncParsableCommand {
                         line.field("max_frame_size", limits.maxFrameSize)
                         line.field("max_request_size", limits.maxRequestSize)
                         line.field("max_streams", limits.maxStreams)
+                        // Of these 0 says that the server does not do it, or has no limit of its own.
+                        for (name, value) in further(limits) where value > 0 { line.field(name, value) }
                     }
                 )
             }
@@ -55,7 +57,7 @@ struct Check: AsyncParsableCommand {
                 identity  \(server.identity.isEmpty ? "(the server does not ask)" : server.identity)
                 formats   \(server.formats.map(\.word).joined(separator: ", "))
                 limits    \(limits.maxStreams) streams on a connection, frames of \(UInt64(limits.maxFrameSize).asSize), \
-                requests of \(UInt64(limits.maxRequestSize).asSize)
+                requests of \(UInt64(limits.maxRequestSize).asSize)\(furtherWords(limits))
 
                 """
             )
@@ -64,5 +66,23 @@ struct Check: AsyncParsableCommand {
         guard isHealthy else {
             throw CallError(.serverUnavailable, "The server is there and says that it does not serve")
         }
+    }
+
+    private func further(_ limits: ServerLimits) -> [(name: String, value: UInt64)] {
+        [
+            ("max_calls_per_identity", UInt64(limits.maxCallsPerIdentity)),
+            ("max_batch_disks", UInt64(limits.maxBatchDisks)),
+            ("max_jobs_per_identity", UInt64(limits.maxJobsPerIdentity)), ("job_retention", limits.jobRetention),
+        ]
+    }
+
+    private func furtherWords(_ limits: ServerLimits) -> String {
+        var words = ""
+        if limits.maxCallsPerIdentity > 0 { words += ", \(limits.maxCallsPerIdentity) calls for each identity" }
+        if limits.maxBatchDisks > 0 { words += ", \(limits.maxBatchDisks) disks in one question" }
+        if limits.maxJobsPerIdentity > 0 {
+            words += ", \(limits.maxJobsPerIdentity) jobs for each identity, kept for \(limits.jobRetention) s"
+        }
+        return words
     }
 }

@@ -12,7 +12,10 @@ struct DiskDelta: AsyncParsableCommand {
             resumable, 7 try later, 8 deadline, 9 not to be trusted, 130 interrupted, 1 any other failure.
             """,
         version: ServerDescription.version,
-        subcommands: [Info.self, Changes.self, Allocated.self, Check.self, Image.self, SetCommand.self]
+        subcommands: [
+            Info.self, Changes.self, Allocated.self, Summary.self, Check.self, JobCommand.self, Image.self,
+            SetCommand.self,
+        ]
     )
 
     @OptionGroup var connection: ConnectionOptions

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import DiskDeltaProtocol
 
-/// Which part of a disk a question is about, and how finely.
+/// Which part of a disk a question is about, how finely, and what to answer with where changes cannot be told.
 struct WindowOptions: ParsableArguments {
     @Option(help: "Where the window starts, in bytes or K, M, G, T of them: a multiple of the logical sector.")
     var offset: ByteCount?
@@ -14,6 +14,12 @@ struct WindowOptions: ParsableArguments {
 
     @Option(name: .customLong("if-epoch"), help: "Answer only if the disk is in this epoch.")
     var ifEpoch: String?
+
+    @Option(
+        name: .customLong("on-unavailable"),
+        help: "What to answer with where the changes cannot be told: fail, allocated or whole."
+    )
+    var onUnavailable = Fallback.fail
 
     /// Throws where the granularity is 0, which on the wire would say nothing.
     func checkGranularity() throws(CallError) {

@@ -2,16 +2,20 @@ internal import DiskDeltaProtocol
 
 /// How a failure is told on standard output.
 enum ErrorLine {
-    /// - Parameter resumeOffset: the first byte not answered for, where the error itself names none.
-    static func object(_ error: CallError, resumeOffset: UInt64 = 0) -> [UInt8] {
+    /// - Parameters:
+    ///   - disk: the disk that failed, where it is one of many.
+    ///   - resumeOffset: the first byte not answered for, where the error itself names none.
+    static func object(_ error: CallError, disk: String? = nil, resumeOffset: UInt64 = 0) -> [UInt8] {
         JSONWriter.object { line in
             line.field("type", "error")
+            if let disk { line.field("disk", disk) }
             line.field("status", error.status.name)
             line.field("return_value", error.reason.returnValue)
             line.field("reason", error.reason.name)
             line.field("detail_code", detailCode(error.detailCode))
             line.field("message", error.message)
             line.field("resume_offset", error.resumeOffset ?? resumeOffset)
+            if error.retryDelay > 0 { line.field("retry_after_ms", error.retryDelay) }
         }
     }
 

@@ -13,3 +13,13 @@ extension BaselineKind {
     /// `layer`, `snapshot`, `reference-point`, `bitmap`, `backing`.
     var word: String { String(name.lowercased().map { $0 == "_" ? "-" : $0 }) }
 }
+
+extension AnswerBasis {
+    /// `changes`, `allocated`, `whole`.
+    var word: String { name.lowercased() }
+}
+
+extension JobState {
+    /// `new`, `starting`, `running`, `completed`, `terminated`, `exception`.
+    var word: String { name.lowercased() }
+}

@@ -7,6 +7,7 @@ internal import Logging
 ///
 ///     connect ADDRESS                  connect ok | connect STATUS REASON
 ///     open NAME changes [KEY=VALUE …]  open NAME ok                         asks about ranges; does not wait
+///     open NAME batch N [KEY=VALUE …]  open NAME ok                         asks about N disks in one call
 ///     open NAME watch                  open NAME ok                         a stream of messages that are not looked into
 ///     next NAME                        next NAME batch | next NAME message | the end
 ///     all NAME                         reads to the end
@@ -15,12 +16,14 @@ internal import Logging
 ///     disconnect                       disconnect ok
 ///
 /// The end of a call is told as `NAME complete COUNT` or `NAME STATUS REASON COUNT`, with what was handed out so far: the
-/// ranges as OFFSET+LENGTH+KIND, or the number of messages.
+/// ranges as OFFSET+LENGTH+KIND, or the number of messages. Of many disks each is told, with a semicolon between them: `complete`,
+/// or STATUS:REASON, and after a colon its ranges.
 struct ClientSubject {
     /// A call under way.
     private final class Call: @unchecked Sendable {
         enum Kind {
             case ranges(Task<RangeStream, any Error>)
+            case manyRanges(Task<ManyRangeStream, any Error>)
             case messages(Task<TypedCall<HealthCheckResponse>, any Error>)
         }
 
@@ -28,19 +31,33 @@ struct ClientSubject {
         var batches: RangeStream.Iterator?
         var ranges: [ChangedRange] = []
         var messages = 0
+        /// Of many disks, what was handed out of each.
+        var disks: [ManyDisk]
+        var diskMessages: ManyRangeStream.Iterator?
 
-        init(_ kind: Kind) {
+        init(_ kind: Kind, disks: Int = 0) {
             self.kind = kind
+            self.disks = Array(repeating: ManyDisk(), count: disks)
         }
 
         var handedOut: String {
             switch kind {
-            case .messages: return "\(messages)"
-            case .ranges:
-                let texts = ranges.map { "\($0.offset)+\($0.length)+\($0.kind == .zero ? "zero" : "data")" }
-                return texts.isEmpty ? "-" : texts.joined(separator: ",")
+            case .messages: "\(messages)"
+            case .ranges: text(of: ranges)
+            case .manyRanges: disks.map { "\($0.end ?? "open"):\(text(of: $0.ranges))" }.joined(separator: ";")
             }
         }
+    }
+
+    private struct ManyDisk {
+        var ranges: [ChangedRange] = []
+        /// `complete`, or STATUS:REASON; nil before its end.
+        var end: String?
+    }
+
+    private static func text(of ranges: [ChangedRange]) -> String {
+        let texts = ranges.map { "\($0.offset)+\($0.length)+\($0.kind == .zero ? "zero" : "data")" }
+        return texts.isEmpty ? "-" : texts.joined(separator: ",")
     }
 
     private var settings = ClientSettings.default
@@ -80,7 +97,14 @@ struct ClientSubject {
             }
         case "open":
             guard let invoker, words.count > 2 else { return "not connected" }
-            calls[name] = Self.open(invoker, words[2], Options(words.dropFirst(3)))
+            if words[2] == "batch" {
+                guard words.count > 3, let count = Int(words[3]), (0...64).contains(count) else {
+                    return "not understood"
+                }
+                calls[name] = Self.openMany(invoker, count, Options(words.dropFirst(4)))
+            } else {
+                calls[name] = Self.open(invoker, words[2], Options(words.dropFirst(3)))
+            }
             return "open \(name) ok"
         case "next", "all":
             guard let call = calls[name] else { return "no call \(name)" }
@@ -96,6 +120,7 @@ struct ClientSubject {
         case "cancel":
             switch calls.removeValue(forKey: name)?.kind {
             case .ranges(let task): (try? await task.value)?.cancel()
+            case .manyRanges(let task): (try? await task.value)?.cancel()
             case .messages(let task): (try? await task.value)?.cancel()
             case nil: break
             }
@@ -142,6 +167,15 @@ struct ClientSubject {
         return Call(.ranges(Task { try await client.changes(request, options: callOptions) }))
     }
 
+    private static func openMany(_ invoker: any CallInvoker, _ count: Int, _ options: Options) -> Call {
+        let patience = options.time("patience") ?? .zero
+        let client = DiskDeltaClient(invoker, ranges: RangeOptions(resuming: ResumePolicy(patience: patience)))
+        let callOptions = CallOptions(timeout: options.time("timeout"))
+        let requests = (0..<count).map { GetVirtualDiskChangesRequest(path: "disk\($0)", limitID: "b") }
+        let task = Task { try await client.changes(ofMany: requests, options: callOptions) }
+        return Call(.manyRanges(task), disks: count)
+    }
+
     private static func read(_ call: Call, toTheEnd: Bool) async -> String {
         do {
             switch call.kind {
@@ -153,6 +187,20 @@ struct ClientSubject {
                     call.ranges += batch.ranges
                     if !toTheEnd { return "batch" }
                 }
+            case .manyRanges(let task):
+                let stream = try await task.value
+                var messages = call.diskMessages ?? stream.makeAsyncIterator()
+                defer { call.diskMessages = messages }
+                while let message = try await messages.next() {
+                    switch message.content {
+                    case .header: break
+                    case .end(.success): call.disks[message.disk].end = "complete"
+                    case .end(.failure(let error)): call.disks[message.disk].end = text(error, separator: ":")
+                    case .batch(let batch):
+                        call.disks[message.disk].ranges += batch.ranges
+                        if !toTheEnd { return "batch" }
+                    }
+                }
             case .messages(let task):
                 let messages = try await task.value
                 while try await messages.next() != nil {
@@ -162,12 +210,16 @@ struct ClientSubject {
             }
             return "complete \(call.handedOut)"
         } catch {
+            // A call that failed before anything came tells no disk by itself.
+            for disk in call.disks.indices where call.disks[disk].end == nil {
+                call.disks[disk].end = text(error, separator: ":")
+            }
             return "\(text(error)) \(call.handedOut)"
         }
     }
 
-    private static func text(_ error: any Error) -> String {
+    private static func text(_ error: any Error, separator: String = " ") -> String {
         guard let error = error as? CallError else { return "\(error)" }
-        return "\(error.status.rawValue) \(error.reason.name)"
+        return "\(error.status.rawValue)\(separator)\(error.reason.name)"
     }
 }

@@ -78,6 +78,29 @@ struct Answer {
         )
     }
 
+    /// The part of an answer that a server gives for a window of it, in the state that `header` tells.
+    init(
+        _ ranges: [ChangedRange],
+        of header: AnswerHeader,
+        offset: UInt64,
+        length: UInt64?,
+        cuts: [UInt64]
+    ) {
+        let window = offset..<min(header.size, offset + (length ?? header.size - offset))
+        let inside = ranges.compactMap { range -> ChangedRange? in
+            let start = max(range.offset, window.lowerBound)
+            let end = min(range.end, window.upperBound)
+            return start < end ? ChangedRange(offset: start, length: end - start, kind: range.kind) : nil
+        }
+        self.init(
+            inside,
+            size: header.size,
+            unit: header.unit,
+            window: window,
+            cuts: cuts.filter { $0 > window.lowerBound && $0 < window.upperBound }
+        )
+    }
+
     static func runs(_ ranges: [ChangedRange], _ start: UInt64, _ end: UInt64, _ unit: UInt64) -> RangeAnswer {
         var position = start
         var gaps: [UInt64] = []

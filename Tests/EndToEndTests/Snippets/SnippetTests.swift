@@ -47,6 +47,48 @@ struct SnippetTests {
         }
     }
 
+    @Test func manyDisks() async throws {
+        let disks = ["a", "missing", "b"]
+        let ranges = [ChangedRange(offset: 512, length: 1_024, kind: .data)]
+        let images = ScriptedImages(["a", "b"].map { ScriptedRanges(disk: $0, ranges) })
+        try await ScriptedServer.with(images.router()) { address in
+            try await withDiskDeltaClient(to: address) { client in
+                let questions = disks.map { GetVirtualDiskChangesRequest(path: $0, limitID: baseline) }
+                var failures: [Int: CallError] = [:]
+                for try await message in try await client.changes(ofMany: questions) {
+                    switch message.content {
+                    case .header(let header): print(message.disk, header.size, header.epoch)
+                    case .batch(let batch): batch.forEach { print(message.disk, $0.offset, $0.length, $0.kind) }
+                    case .end(.success(let totals)): print(message.disk, totals.bytes)
+                    case .end(.failure(let error)): failures[message.disk] = error
+                    }
+                }
+                #expect(failures.mapValues(\.reason) == [1: .fileNotFound])
+            }
+        }
+    }
+
+    @Test func aJob() async throws {
+        let answer = ScriptedRanges(disk: disk, [ChangedRange(offset: 512, length: 1_024, kind: .data)])
+        let known = Job(id: "{new}", jobState: .completed, percentComplete: 100)
+        try await ScriptedServer.with(ScriptedJobs([known], results: answer).router) { address in
+            try await withDiskDeltaClient(to: address) { client in
+                let job = try await client.jobs.startGetVirtualDiskChanges(
+                    GetVirtualDiskChangesRequest(path: disk, limitID: baseline)
+                )
+                let ended = try await client.endOfJob(job.id)
+                if let failure = ended.failure { throw failure }
+                let results = try await client.jobResults(of: job.id)
+                for try await range in results.ranges {
+                    print(range.offset, range.length, range.kind)
+                }
+                #expect(ended == known)
+                let totals = await results.totals
+                #expect(totals == answer.totals)
+            }
+        }
+    }
+
     @Test func time() async throws {
         try await withClient { client in
             let options = CallOptions(timeout: .seconds(60), waitForReady: true)
@@ -137,6 +179,6 @@ struct SnippetTests {
                 blocks += 1
             }
         }
-        #expect(blocks == 8)
+        #expect(blocks == 10)
     }
 }

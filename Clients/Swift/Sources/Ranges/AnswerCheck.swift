@@ -7,11 +7,13 @@ internal import DiskDeltaProtocol
 ///
 /// An answer that was resumed (section 16) arrives in parts. Each has its own header and its own end, and all of them
 /// together are checked as one.
-struct AnswerCheck {
+struct AnswerCheck: Sendable {
     /// What was asked for, as far as the answer must repeat it.
-    struct Expectation {
+    struct Expectation: Sendable {
         var offset: UInt64
         var length: UInt64?
+        /// Whether the window is that of a job, which the question does not say. It starts at `offset` unless that is 0.
+        var isOfJob = false
     }
 
     /// The header of the whole answer, which is that of its first part, once it has arrived.
@@ -44,6 +46,15 @@ struct AnswerCheck {
         case .bitmap(let bitmap): return try receive(bitmap)
         case nil: throw invalid("P-60", "a message has no part that this client knows")
         }
+    }
+
+    /// What all ranges of an answer that has ended add up to.
+    var allTotals: AnswerTotals? {
+        guard let header else { return nil }
+        var totals = totals
+        totals.processed = header.windowLength
+        totals.bytes = totals.dataBytes + totals.zeroBytes
+        return totals
     }
 
     /// What is left of the window, to be asked for again (P-77); nil before the header.
@@ -84,20 +95,29 @@ struct AnswerCheck {
         guard header.size <= UInt64(Int64.max), header.windowOffset <= header.size,
             header.windowLength <= header.size - header.windowOffset
         else { throw invalid("P-62", "the window is not inside the disk") }
-        let rest = header.size - header.windowOffset
-        let expected = self.header == nil ? expectation.length ?? rest : windowEnd - position
-        guard header.windowOffset == position, header.windowLength == min(expected, rest) else {
-            throw invalid("P-63", "the window is not the one that was asked for")
-        }
+        try checkWindow(of: header)
         if let whole = self.header {
             guard whole.isRepeated(by: header) else {
                 throw invalid("P-92", "the answer that was to go on is about something else")
             }
         } else {
             self.header = header
+            position = header.windowOffset
             windowEnd = header.windowOffset + header.windowLength
         }
         part = header
+    }
+
+    /// Holds the window of a header, which lies inside the disk, against the one that was asked for.
+    private func checkWindow(of header: AnswerHeader) throws(CallError) {
+        let rest = header.size - header.windowOffset
+        let isFirst = self.header == nil
+        let starts = isFirst && expectation.isOfJob && position == 0 || header.windowOffset == position
+        let length: UInt64? =
+            if !isFirst { windowEnd - position } else if expectation.isOfJob { nil } else { expectation.length ?? rest }
+        guard starts, length.map({ header.windowLength == min($0, rest) }) ?? true else {
+            throw invalid("P-63", "the window is not the one that was asked for")
+        }
     }
 
     private mutating func receive(_ runs: RangeRuns) throws(CallError) -> RangeBatch {

@@ -14,12 +14,16 @@ public final class RangeStream: AsyncSequence, Sendable {
     /// What the answer is about.
     public let header: AnswerHeader
 
-    private let reader: RangeReader
+    private let reader: AnswerReader<AnswerCheck>
 
     /// Asks a question, and waits for the header of its answer.
     init(_ question: RangeQuestion, options: CallOptions, _ ranges: RangeOptions) async throws(CallError) {
-        reader = RangeReader(question, options, ranges)
-        header = try await reader.begin()
+        reader = AnswerReader(AnswerCheck(question.window), options, ranges, question.ask)
+        try await reader.begin()
+        guard let header = await reader.answer.header else {
+            throw CallError(.answerInvalid, "The server's answer breaks rule P-60: it has no header")
+        }
+        self.header = header
     }
 
     deinit {
@@ -33,7 +37,7 @@ public final class RangeStream: AsyncSequence, Sendable {
 
     /// The first byte that no batch has answered for: where to ask again if the answer broke.
     public var position: UInt64 {
-        get async { await reader.position }
+        get async { await reader.answer.position }
     }
 
     /// How often it was tried to resume the answer, so far. The batches do not tell: they are those of an answer that never
@@ -44,7 +48,7 @@ public final class RangeStream: AsyncSequence, Sendable {
 
     /// The sum of the answer; nil until the sequence has ended without an error.
     public var totals: AnswerTotals? {
-        get async { await reader.provenTotals }
+        get async { await reader.isComplete ? reader.answer.allTotals : nil }
     }
 
     public func makeAsyncIterator() -> Iterator {

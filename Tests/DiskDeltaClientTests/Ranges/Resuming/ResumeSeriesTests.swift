@@ -68,6 +68,20 @@ struct ResumeSeriesTests {
         #expect(decisions(policy, [0, nil, 1]) == [.giveUp, .giveUp])
     }
 
+    @Test("Not earlier than the server says (P-99)")
+    func retryDelay() {
+        var series = ResumeSeries(ResumePolicy(patience: .seconds(1)))
+        func broke(_ time: Int, _ delay: Int) -> ResumeSeries.Decision {
+            series.broke(at: at(time), variation: 0, retryDelay: .milliseconds(delay))
+        }
+        #expect(broke(0, 300) == .tryAgain(after: .milliseconds(300), patienceEnds: at(1_000)))
+        // Where the series would wait longer by itself, it does.
+        #expect(broke(310, 20) == .tryAgain(after: .milliseconds(100), patienceEnds: at(1_000)))
+        // A server that wants more time than there is would be asked too early.
+        #expect(broke(420, 580) == .giveUp)
+        #expect(broke(420, 579) == .tryAgain(after: .milliseconds(579), patienceEnds: at(1_000)))
+    }
+
     @Test func allAttemptsAreCounted() {
         var series = ResumeSeries(ResumePolicy())
         for _ in 0..<3 {

@@ -3,24 +3,22 @@ internal import Synchronization
 
 /// The call that carries an answer at the moment, and the task that puts another in its place. Either can be cancelled from
 /// any task.
-final class CurrentCall: Sendable {
+final class CurrentCall<Message: DiskDeltaProtocol.Message>: Sendable {
     private struct State {
-        var call: TypedCall<RangeAnswer>?
+        var call: TypedCall<Message>?
         var isCancelled = false
         var resumption: Task<Result<Void, CallError>, Never>?
     }
 
     private let state = Mutex(State())
 
-    static let cancelled = CallError(.cancelled, "the call was cancelled")
-
     /// The call, which there is once ``set(_:)`` was called.
-    func get() throws(CallError) -> TypedCall<RangeAnswer> {
-        guard let call = state.withLock(\.call) else { throw Self.cancelled }
+    func get() throws(CallError) -> TypedCall<Message> {
+        guard let call = state.withLock(\.call) else { throw CallError(.cancelled, "the call was cancelled") }
         return call
     }
 
-    func set(_ call: TypedCall<RangeAnswer>) {
+    func set(_ call: TypedCall<Message>) {
         let (old, isCancelled) = state.withLock { state in
             defer { state.call = call }
             return (state.call, state.isCancelled)

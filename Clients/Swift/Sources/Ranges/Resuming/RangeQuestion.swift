@@ -12,11 +12,36 @@ struct RangeQuestion: Sendable {
     /// Nil for the whole question, as the caller asked it.
     typealias Ask = @Sendable (Part?, CallOptions) async throws(CallError) -> TypedCall<RangeAnswer>
 
+    /// What the answer must be about.
     let window: AnswerCheck.Expectation
     let ask: Ask
 
     init(window: AnswerCheck.Expectation, _ ask: @escaping Ask) {
         self.window = window
         self.ask = ask
+    }
+}
+
+extension GetVirtualDiskChangesRequest {
+    /// The same question about the rest of its window; about all of it where `part` is nil.
+    func asked(for part: RangeQuestion.Part?) -> GetVirtualDiskChangesRequest {
+        guard let part else { return self }
+        var request = self
+        request.byteOffset = part.offset
+        request.byteLength = part.length
+        request.ifEpoch = part.epoch
+        return request
+    }
+}
+
+extension GetVirtualDiskAllocationRequest {
+    /// The same question about the rest of its window; about all of it where `part` is nil.
+    func asked(for part: RangeQuestion.Part?) -> GetVirtualDiskAllocationRequest {
+        guard let part else { return self }
+        var request = self
+        request.byteOffset = part.offset
+        request.byteLength = part.length
+        request.ifEpoch = part.epoch
+        return request
     }
 }

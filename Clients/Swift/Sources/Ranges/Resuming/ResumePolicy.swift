@@ -59,7 +59,7 @@ public struct ResumePolicy: Hashable, Sendable {
     var isOff: Bool { patience <= .zero || maximumAttempts.map { $0 <= 0 } == true }
 }
 
-/// What happens to an answer that breaks.
+/// What happens to an answer that breaks. Of an answer about many disks, each that has no end yet is told by itself.
 public struct ResumeEvent: Hashable, Sendable {
     public enum Kind: Hashable, Sendable {
         /// The answer broke, or an attempt to resume it failed.
@@ -71,6 +71,8 @@ public struct ResumeEvent: Hashable, Sendable {
     }
 
     public var kind: Kind
+    /// Which of many disks, by its place in the question from 0; nil for an answer about one disk.
+    public var disk: Int?
     /// The first byte of the disk that is not answered for.
     public var position: UInt64
     /// How often it was tried to resume the answer, all breaks together.

@@ -33,14 +33,16 @@ struct ResumeSeries {
 
     /// The answer broke, or an attempt failed.
     ///
-    /// - Parameter variation: chance, from -1 to 1.
-    mutating func broke(at now: Instant, variation: Double) -> Decision {
+    /// - Parameters:
+    ///   - variation: chance, from -1 to 1.
+    ///   - retryDelay: the least time that the server wants to pass before the next attempt (P-99).
+    mutating func broke(at now: Instant, variation: Double, retryDelay: Duration = .zero) -> Decision {
         guard !policy.isOff else { return .giveUp }
         let start = brokenSince ?? now
         brokenSince = start
         let end = start + policy.patience
-        guard now < end, attemptsWithoutProgress < policy.maximumAttempts ?? .max else { return .giveUp }
-        let wait = attemptsWithoutProgress == 0 ? .zero : backoff.next(variation: variation)
+        guard now + retryDelay < end, attemptsWithoutProgress < policy.maximumAttempts ?? .max else { return .giveUp }
+        let wait = max(retryDelay, attemptsWithoutProgress == 0 ? .zero : backoff.next(variation: variation))
         attemptsWithoutProgress += 1
         attempts += 1
         return .tryAgain(after: min(wait, end - now), patienceEnds: end)

@@ -4,10 +4,14 @@ internal import DiskDeltaProtocol
 /// A range answer for a person: what was asked, the ranges, a map of the window, and the totals.
 final class RangeTable: RangePrinter {
     private let output: StandardOutput
+    /// The disk, where it is one of many.
+    private let disk: String?
     private var map: ChangeMap?
 
-    init(to output: StandardOutput) {
+    /// - Parameter disk: its name, where it is one of many, each of whose failures the table tells itself.
+    init(to output: StandardOutput, disk: String? = nil) {
         self.output = output
+        self.disk = disk
     }
 
     func print(header: AnswerHeader) {
@@ -18,6 +22,10 @@ final class RangeTable: RangePrinter {
         ]
         if !header.since.isEmpty { lines.append("since        \(header.since)") }
         if !header.target.isEmpty { lines.append("target       \(header.target)") }
+        if header.isFallback {
+            let why = "\(header.basisReason.name): \(header.basisMessage)"
+            lines.append("basis        \(header.basis.word), because: \(why)")
+        }
         lines.append("granularity  \(header.granularity.asSize)")
         lines.append("")
         lines.append("              offset               length  kind")
@@ -36,7 +44,7 @@ final class RangeTable: RangePrinter {
         }
     }
 
-    func print(end totals: AnswerTotals, of header: AnswerHeader) {
+    func print(end totals: AnswerTotals) {
         var lines = [""]
         if let map, totals.ranges > 0 { lines += map.lines() + [""] }
         lines.append(
@@ -48,8 +56,13 @@ final class RangeTable: RangePrinter {
     }
 
     func print(failure: CallError) {
-        // Standard error tells it; but a table that was begun must not look finished.
-        if map != nil { output.write("\nINCOMPLETE: the answer broke off here\n") }
+        // A table that was begun must not look finished. Why it is not, standard error tells; unless it is one of many.
+        if map != nil {
+            output.write("\nINCOMPLETE: the answer broke off here\n")
+        } else if let disk {
+            output.write("disk         \(disk)\n")
+        }
+        if disk != nil { output.write("FAILED: \(failure.reason.name): \(failure.message)\n") }
     }
 }
 

@@ -1,0 +1,98 @@
+public import DiskDeltaProtocol
+
+/// The answers about many disks as they arrive, interleaved: a sequence of what is told about one disk after the other.
+///
+/// Each disk has exactly one end in it, whatever happens: complete, or an error. The failure of one disk is none of the others.
+/// The sequence itself throws where the call as a whole has failed, after it has told the disks that were not complete.
+///
+/// It is read once, by one task at a time. Where the connection breaks, the disks without an end are asked about again, each
+/// from where it broke, as ``RangeOptions`` says; the sequence goes on as if nothing had happened. Leaving it early cancels
+/// the call. Its memory does not grow with the answers: one batch, and some hundred bytes for each disk.
+public final class ManyRangeStream: AsyncSequence, Sendable {
+    public typealias Element = DiskMessage
+    public typealias Failure = CallError
+
+    private let reader: AnswerReader<ManyAnswersCheck>
+
+    /// Asks about all of `requests`, and waits for the first message of the answer.
+    init(
+        _ requests: [GetVirtualDiskChangesRequest],
+        _ images: ImageManagementClient,
+        options: CallOptions,
+        _ ranges: RangeOptions
+    ) async throws(CallError) {
+        let windows = requests.map { AnswerCheck.Expectation(offset: $0.byteOffset, length: $0.byteLength) }
+        reader = AnswerReader(ManyAnswersCheck(windows), options, ranges) { (rest, options) async throws(CallError) in
+            let asked = rest.map { rest in rest.map { requests[$0.disk].asked(for: $0.part) } } ?? requests
+            return try await images.getVirtualDiskChangesBatch(
+                GetVirtualDiskChangesBatchRequest(disks: asked),
+                options: options
+            )
+        }
+        try await reader.begin()
+    }
+
+    deinit {
+        reader.cancel()
+    }
+
+    /// Ends the call, if it has not ended. May be called from any task.
+    public func cancel() {
+        reader.cancel()
+    }
+
+    /// The first byte of a disk that no batch has answered for; nil where the question has no such disk.
+    public func position(of disk: Int) async -> UInt64? {
+        await reader.answer.position(of: disk)
+    }
+
+    /// How often it was tried to resume the answer, so far.
+    public var resumeAttempts: Int {
+        get async { await reader.resumeAttempts }
+    }
+
+    public func makeAsyncIterator() -> Iterator {
+        Iterator(stream: self)
+    }
+
+    public struct Iterator: AsyncIteratorProtocol {
+        // It holds the stream, so that the call is not cancelled while somebody still reads.
+        private let stream: ManyRangeStream
+
+        fileprivate init(stream: ManyRangeStream) {
+            self.stream = stream
+        }
+
+        public mutating func next() async throws(CallError) -> DiskMessage? {
+            try await stream.reader.next()
+        }
+
+        public mutating func next(isolation actor: isolated (any Actor)?) async throws(CallError) -> DiskMessage? {
+            try await stream.reader.next()
+        }
+    }
+}
+
+extension DiskDeltaClient {
+    /// The ranges of many disks that changed, each since its own baseline, in one call.
+    ///
+    /// ```swift
+    /// for try await message in try await client.changes(ofMany: questions) {
+    ///     switch message.content {
+    ///     case .header(let header): begin(message.disk, header)
+    ///     case .batch(let batch): batch.forEach { copy(message.disk, $0) }
+    ///     case .end(.success): finish(message.disk)
+    ///     case .end(.failure(let error)): giveUp(message.disk, error)
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Returns when the first message has arrived. The same disk may be asked about more than once. How many a server takes in one
+    /// question, `maxBatchDisks` among its limits says.
+    public func changes(
+        ofMany requests: [GetVirtualDiskChangesRequest],
+        options: CallOptions = CallOptions()
+    ) async throws(CallError) -> ManyRangeStream {
+        try await ManyRangeStream(requests, images, options: options, ranges)
+    }
+}

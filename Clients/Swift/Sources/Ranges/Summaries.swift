@@ -1,0 +1,41 @@
+public import DiskDeltaProtocol
+
+extension DiskDeltaClient {
+    /// How much of a disk changed since a baseline: the sums of the answer that ``changes(_:options:)`` would get, without its
+    /// ranges.
+    ///
+    /// - Throws: what ``changes(_:options:)`` would; ANSWER_INVALID where the sums contradict each other or the question.
+    public func changesSummary(
+        _ request: GetVirtualDiskChangesRequest,
+        options: CallOptions = CallOptions()
+    ) async throws(CallError) -> ChangesSummary {
+        let summary = try await images.getVirtualDiskChangesSummary(request, options: options)
+        try summary.check(AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength))
+        return summary
+    }
+
+    /// How much of a disk holds data.
+    ///
+    /// - Throws: what ``allocation(_:options:)`` would; ANSWER_INVALID where the sums contradict each other or the question.
+    public func allocationSummary(
+        _ request: GetVirtualDiskAllocationRequest,
+        options: CallOptions = CallOptions()
+    ) async throws(CallError) -> ChangesSummary {
+        let summary = try await images.getVirtualDiskAllocationSummary(request, options: options)
+        try summary.check(AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength))
+        return summary
+    }
+}
+
+extension ChangesSummary {
+    /// Holds the header against the question, and the sums against each other.
+    func check(_ window: AnswerCheck.Expectation) throws(CallError) {
+        guard let header else { throw CallError(.answerInvalid, "The server's summary has no header") }
+        var check = AnswerCheck(window)
+        _ = try check.receive(RangeAnswer(part: .header(header)))
+        let (sum, overflow) = dataBytes.addingReportingOverflow(zeroBytes)
+        guard !overflow, bytes == sum, bytes <= header.windowLength, ranges <= bytes, largest <= bytes,
+            (ranges == 0) == (bytes == 0), (largest == 0) == (bytes == 0), ranges != 1 || largest == bytes
+        else { throw CallError(.answerInvalid, "The sums of the server's summary contradict each other") }
+    }
+}
