@@ -71,7 +71,7 @@ public struct DiskService: Sendable {
             throw CallError(error, resumeOffset: question.offset)
         }
         defer { withExtendedLifetime(disk) {} }
-        return try await RangeSummary.run(plan, disk: path)
+        return try await RangeSummary.run(plan, disk: path, heartbeat)
     }
 
     func answer(

@@ -3,15 +3,20 @@ internal import DiskDeltaProtocol
 
 /// The totals of a planned question, found as the ranges would be, and without them.
 enum RangeSummary {
-    /// Other calls get their turn between two batches.
+    /// The search is interrupted for others as that for ranges is.
     ///
     /// - Throws: what the answer with the ranges would have thrown; CANCELLED.
-    static func run(_ plan: Plan, disk name: String) async throws(CallError) -> ChangesSummary {
+    static func run(_ plan: Plan, disk name: String, _ heartbeat: Heartbeat) async throws(CallError) -> ChangesSummary {
         let cursor = RangeCursor(plan)
-        while true {
+        search: while true {
             guard !Task.isCancelled else { throw CallError(.cancelled, "The call was cancelled") }
+            let turnEnd = heartbeat.turnEnd
             do throws(QueryError) {
-                guard try cursor.next() != nil else { break }
+                switch try cursor.pull({ heartbeat.wish(due: .max, turnEnd: turnEnd) }) {
+                case .batch: continue
+                case .pause: break
+                case .end: break search
+                }
             } catch {
                 throw CallError(error, resumeOffset: cursor.processedEnd)
             }
