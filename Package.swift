@@ -38,6 +38,7 @@ let metrics: [Target.Dependency] = [
     .product(name: "Metrics", package: "swift-metrics"),
     .product(name: "CoreMetrics", package: "swift-metrics"),
 ]
+let database = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -62,6 +63,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
         // Leaves: what reads bytes, and what C offers.
@@ -81,9 +83,13 @@ let package = Package(
         // Both together.
         room("DiskDeltaService", dependencies: ["ChangeQuery", "DiskDeltaProtocol", "DiskImages", "CDiskDeltaSystem"]),
         room(
+            "DiskDeltaJobs",
+            dependencies: ["DiskDeltaService", "ChangeQuery", "DiskDeltaProtocol", "DiskImages", database]
+        ),
+        room(
             "DiskDeltaServer",
             dependencies: [
-                "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging, crypto, http,
+                "DiskDeltaJobs", "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging, crypto, http,
             ] + tls + metrics + nio
         ),
         room(
@@ -137,6 +143,13 @@ let package = Package(
             "DiskDeltaServiceTests",
             dependencies: [
                 "DiskDeltaService", "DiskDeltaClient", "DiskDeltaProtocol", "ChangeQuery", "DiskImages", "TestSupport",
+            ]
+        ),
+        tests(
+            "DiskDeltaJobsTests",
+            dependencies: [
+                "DiskDeltaJobs", "DiskDeltaService", "DiskDeltaProtocol", "ChangeQuery", "DiskImages", "TestSupport",
+                database,
             ]
         ),
         tests(

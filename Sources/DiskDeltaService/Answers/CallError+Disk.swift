@@ -1,4 +1,4 @@
-internal import ChangeQuery
+public import ChangeQuery
 public import DiskDeltaProtocol
 public import DiskImages
 
@@ -10,7 +10,8 @@ extension CallError {
         if error.detailCode != 0 { detailCode = error.detailCode }
     }
 
-    init(_ error: QueryError, resumeOffset: UInt64? = nil) {
+    /// What a caller is told of a question that cannot be answered.
+    public init(_ error: QueryError, resumeOffset: UInt64? = nil) {
         self.init(Self.reason(of: error.code), error.message, resumeOffset: resumeOffset)
         if error.detailCode != 0 { detailCode = error.detailCode }
     }

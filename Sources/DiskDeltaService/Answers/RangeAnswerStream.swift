@@ -1,5 +1,5 @@
-internal import ChangeQuery
-internal import DiskDeltaProtocol
+public import ChangeQuery
+public import DiskDeltaProtocol
 internal import DiskImages
 
 /// A range answer on its way: the header, the batches of a range cursor as messages, and the totals.
@@ -103,8 +103,8 @@ extension AnswerBasis {
 }
 
 extension RangeAnswer {
-    /// A batch as a message. Its columns stay where the cursor wrote them.
-    init(_ batch: RangeBatch) {
+    /// A batch as a message. Its columns stay where they were written.
+    public init(_ batch: RangeBatch) {
         switch batch.form {
         case .runs(let columns, let zero):
             self.init(

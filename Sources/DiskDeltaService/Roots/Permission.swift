@@ -4,7 +4,7 @@ public enum Permission: String, CaseIterable, Hashable, Sendable {
     case query
     /// Read the content of a disk.
     case readData = "read-data"
-    /// Make and delete what is recorded beside a disk: reference points, jobs of others.
+    /// Make and delete what is recorded beside a disk; see, cancel and delete the jobs of others.
     case manage
 }
 

@@ -39,6 +39,19 @@ public struct RootedFiles: ImageFiles {
         return restricted
     }
 
+    /// The name of the root that a disk is in, as its own name tells, be there such a disk or not; nil where it is in none.
+    public func rootName(ofDisk name: String) -> String? {
+        let parts = PathParts.components(of: name)
+        guard !parts.contains("..") else { return nil }
+        var place = parts
+        if !name.hasPrefix("/") {
+            guard let root = roots.first(where: { $0.root.name == parts.first })?.root else { return nil }
+            place = PathParts.components(of: root.directory) + parts.dropFirst()
+        }
+        let resolved = Self.resolved(place)
+        return innermost { Self.part(of: resolved, below: $0) }?.root.root.name
+    }
+
     public func open(_ name: String) throws(ImageError) -> ImageFile {
         let parts = PathParts.components(of: name)
         guard !name.contains("\0") else {

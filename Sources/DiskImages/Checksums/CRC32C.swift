@@ -2,13 +2,15 @@
 ///
 /// It takes eight bytes a step with one table look-up for each ("slicing by eight"): a region table is 64 KiB, and every
 /// opening of an image checks two.
-struct CRC32C {
+public struct CRC32C {
     private var state: UInt32 = 0xFFFF_FFFF
 
-    /// The checksum of the bytes so far.
-    var value: UInt32 { ~state }
+    public init() {}
 
-    mutating func update(_ bytes: RawSpan) {
+    /// The checksum of the bytes so far.
+    public var value: UInt32 { ~state }
+
+    public mutating func update(_ bytes: RawSpan) {
         state = bytes.withUnsafeBytes { Self.advance(state, over: $0) }
     }
 
