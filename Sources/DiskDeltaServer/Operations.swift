@@ -9,7 +9,7 @@ internal import Synchronization
 final class Operations: Sendable {
     let metrics: ServerMetrics
     /// The same as the page, for those who speak the protocol.
-    let health = HealthReport(services: Set(Server.answeredMethods.map(\.service)))
+    let health: HealthReport
 
     private let listener: MetricsListener?
     private let isServing: IsServing
@@ -18,7 +18,13 @@ final class Operations: Sendable {
         let value = Atomic(false)
     }
 
-    private init(_ metrics: ServerMetrics, _ listener: MetricsListener?, _ isServing: IsServing) {
+    private init(
+        _ settings: Settings,
+        _ metrics: ServerMetrics,
+        _ listener: MetricsListener?,
+        _ isServing: IsServing
+    ) {
+        health = HealthReport(services: Set(Server.answeredMethods(settings).map(\.service)))
         self.metrics = metrics
         self.listener = listener
         self.isServing = isServing
@@ -32,7 +38,7 @@ final class Operations: Sendable {
     ) async throws -> Operations {
         let metrics = ServerMetrics(factory: registry, version: Server.version)
         let isServing = IsServing()
-        guard let address = settings.metricsListen else { return Operations(metrics, nil, isServing) }
+        guard let address = settings.metricsListen else { return Operations(settings, metrics, nil, isServing) }
         let endpoint: Endpoint
         do {
             endpoint = try Endpoint(address)
@@ -61,7 +67,7 @@ final class Operations: Sendable {
                 metadata: ["address": "\(listener.endpoint)"]
             )
         }
-        return Operations(metrics, listener, isServing)
+        return Operations(settings, metrics, listener, isServing)
     }
 
     /// Says whether the server takes up calls; at first it does not.

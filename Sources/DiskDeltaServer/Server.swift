@@ -1,3 +1,4 @@
+internal import DiskDeltaJobs
 internal import DiskDeltaProtocol
 internal import DiskDeltaService
 internal import DiskDeltaTransport
@@ -15,6 +16,8 @@ public final class Server: Sendable {
     private let transport: RPCServer
     private let operations: Operations
     private let security: Security
+    /// Nil where none are kept.
+    private let jobs: JobService?
     /// Looks at the files of the security.
     private let watch: Task<Void, Never>
     /// The Unix sockets that it has made.
@@ -25,6 +28,7 @@ public final class Server: Sendable {
         _ transport: RPCServer,
         _ operations: Operations,
         _ security: Security,
+        _ jobs: JobService?,
         ownPaths: [String],
         logger: Logger
     ) {
@@ -32,6 +36,7 @@ public final class Server: Sendable {
         self.transport = transport
         self.operations = operations
         self.security = security
+        self.jobs = jobs
         security.onTrustChange { transport.drainConnections(notVerifiedUnder: $0) }
         watch = Task { await security.watch() }
         self.logger = logger
@@ -63,6 +68,8 @@ public final class Server: Sendable {
             throw SettingsError(message: error.message)
         }
         if settings.roots.isEmpty { logger.warning("there are no roots, so there is no disk to ask about") }
+        let disks = DiskService(roots: files, policy: { security.currentPolicy })
+        let jobs = try JobService(settings, disks, files, security, logger)
         let operations = try await Operations.start(settings, registry: registry, logger: logger)
         var configuration = ServerConfiguration()
         configuration.maximumCallsPerIdentity = settings.maximumCallsPerIdentity
@@ -77,7 +84,7 @@ public final class Server: Sendable {
             transport = try await RPCServer.bind(
                 to: listening.endpoints,
                 inheriting: listening.sockets,
-                router: services(files, security, operations.health, configuration, settings),
+                router: services(disks, jobs, operations.health, configuration, settings),
                 configuration: configuration,
                 logger: logger
             )
@@ -86,7 +93,8 @@ public final class Server: Sendable {
             throw StartFailure(message: error.message)
         }
         operations.setServing(true)
-        let server = Server(transport, operations, security, ownPaths: listening.ownPaths, logger: logger)
+        jobs?.start()
+        let server = Server(transport, operations, security, jobs, ownPaths: listening.ownPaths, logger: logger)
         logger.info("serving", metadata: ["addresses": "\(server.addresses)", "roots": "\(settings.roots)"])
         return server
     }
@@ -96,17 +104,46 @@ public final class Server: Sendable {
         security.refresh(always: true)
     }
 
-    /// Takes up no more calls, waits a while for those under way, and returns when everything is closed.
+    /// Takes up no more calls, waits a while for those under way, and returns when everything is closed. Jobs stop where they
+    /// are, and go on when a server starts with the same state.
     public func stop() async {
         logger.info("stopping")
         operations.setServing(false)
         // Before the listeners close: as long as this server answers there, nobody else can have taken the path. Later a
         // successor may have, while calls are still under way here.
         for path in ownPaths { unlink(path) }
+        // Before the calls: who watches a job that goes on is not to be waited for.
+        await jobs?.stop()
         await transport.stop()
         watch.cancel()
         await operations.stop()
         logger.info("stopped")
+    }
+}
+
+extension JobService {
+    /// The jobs of the folder that the settings name; nil where they name none.
+    ///
+    /// - Throws: `SettingsError` where the folder cannot be used.
+    fileprivate convenience init?(
+        _ settings: Settings,
+        _ disks: DiskService,
+        _ files: RootedFiles,
+        _ security: Security,
+        _ logger: Logger
+    ) throws(SettingsError) {
+        guard let path = settings.state else { return nil }
+        do throws(StateError) {
+            try self.init(
+                try StateFolder(path),
+                disks: disks,
+                access: JobAccess(policy: { security.currentPolicy }, rootName: { files.rootName(ofDisk: $0) }),
+                report: { logger.error("jobs", metadata: ["error": "\($0)"]) }
+            )
+        } catch {
+            throw SettingsError(message: error.message)
+        }
+        if unendedCount > 0 { logger.info("going on with jobs", metadata: ["count": "\(unendedCount)"]) }
     }
 }
 

@@ -78,6 +78,11 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
     )
     var maximumCallsPerIdentity: String?
 
+    @Option(
+        help: ArgumentHelp("The folder for jobs, which outlive the server. None are kept by default.", valueName: "DIR")
+    )
+    var state: String?
+
     @Option(name: .customLong("log-level"), help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel: String?
 
@@ -99,6 +104,7 @@ struct DiskDeltaDaemon: AsyncParsableCommand {
         if let tokenFile { flags[.tokenFile] = [tokenFile] }
         if let policyFile { flags[.policyFile] = [policyFile] }
         if let maximumCallsPerIdentity { flags[.maximumCallsPerIdentity] = [maximumCallsPerIdentity] }
+        if let state { flags[.state] = [state] }
         if let logLevel { flags[.logLevel] = [logLevel] }
         if let logFormat { flags[.logFormat] = [logFormat] }
         if insecure { flags[.insecure] = ["true"] }

@@ -82,6 +82,14 @@ struct SettingsTests {
         #expect(try resolve().tlsCertificate == nil)
     }
 
+    @Test("The folder for jobs, from each place")
+    func state() throws {
+        #expect(try resolve().state == nil)
+        #expect(try resolve([.config: ["x.conf"]], file: "state = /a").state == "/a")
+        #expect(try resolve(environment: ["DISKDELTAD_STATE": "/b"]).state == "/b")
+        #expect(try resolve([.state: ["/c"]], environment: ["DISKDELTAD_STATE": "/b"]).state == "/c")
+    }
+
     @Test("Lists in the environment are separated by commas")
     func lists() throws {
         let settings = try resolve(environment: [

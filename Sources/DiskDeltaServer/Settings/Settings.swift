@@ -24,6 +24,8 @@ public struct Settings: Sendable, Hashable {
     public var policyFile: String?
     /// How many calls one identity may have under way.
     public var maximumCallsPerIdentity = 256
+    /// The folder for what outlives the server: jobs. Nil keeps none.
+    public var state: String?
     /// Whether to listen without protection where others than this machine's own users can connect.
     public var isInsecure = false
 
@@ -94,6 +96,7 @@ public struct Settings: Sendable, Hashable {
             }
             maximumCallsPerIdentity = count
         }
+        state = values[.state]?.last
         if let text = values[.insecure]?.last {
             switch text {
             case "true", "yes", "1": isInsecure = true
@@ -106,7 +109,7 @@ public struct Settings: Sendable, Hashable {
 
 /// The settings there are, under the names of their flags.
 public enum SettingName: String, CaseIterable, Sendable {
-    case config, root, listen
+    case config, root, listen, state
     case metricsListen = "metrics-listen"
     case tlsCertificate = "tls-certificate"
     case tlsKey = "tls-key"
