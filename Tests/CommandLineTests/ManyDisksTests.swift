@@ -105,7 +105,7 @@ struct ManyDisksTests {
         }
     }
 
-    @Test("Interrupted or late, every disk says so", arguments: ["ndjson", "json"])
+    @Test("Where the time is up, every disk says so", arguments: ["ndjson", "json"])
     func theDeadline(format: String) throws {
         try disks.writeLargeAnswer()
         let questions = Array(repeating: ("large.avhdx", SmallDisks.largeBaseID), count: 3)

@@ -72,6 +72,28 @@ public struct DiskDeltaClient: Sendable {
         )
     }
 
+    /// The ranges of many disks that changed, each since its own baseline, in one call.
+    ///
+    /// ```swift
+    /// for try await message in try await client.changes(ofMany: questions) {
+    ///     switch message.content {
+    ///     case .header(let header): begin(message.disk, header)
+    ///     case .batch(let batch): batch.forEach { copy(message.disk, $0) }
+    ///     case .end(.success): finish(message.disk)
+    ///     case .end(.failure(let error)): giveUp(message.disk, error)
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// Returns when the first message has arrived. The same disk may be asked about more than once. How many a server takes in one
+    /// question, `maxBatchDisks` among its limits says.
+    public func changes(
+        ofMany requests: [GetVirtualDiskChangesRequest],
+        options: CallOptions = CallOptions()
+    ) async throws(CallError) -> ManyRangeStream {
+        try await ManyRangeStream(requests, images, options: options, ranges)
+    }
+
     /// The ranges of a disk that hold data, as they arrive.
     ///
     /// Returns when the header has arrived. An answer that breaks after it is resumed, as ``ranges`` says; the time of

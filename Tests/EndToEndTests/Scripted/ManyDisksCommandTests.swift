@@ -60,7 +60,7 @@ struct ManyDisksCommandTests {
             #expect(own == [disk.headerLine()] + disk.lines(disk: name))
         }
         let order = try outcome.lines.map { try fields($0)["disk"] as? String }
-        #expect(order == ["a", "b", "a", "a", "b", "b", "a", "b"])
+        #expect(order == ["a", "b", "a", "b", "a", "b", "a", "b"])
         #expect(images.batches.withLock { $0.map { $0.map(\.path) } } == [["a", "b"]])
         #expect(images.singles.withLock { $0.isEmpty })
     }

@@ -56,27 +56,30 @@ final class ScriptedImages: ImageManagementService {
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<BatchRangeAnswer> {
         batches.withLock { $0.append(request.disks) }
-        // By turns: headers, batches, ends.
-        var turns: [[BatchRangeAnswer]] = [[], [], []]
-        for (index, question) in request.disks.enumerated() {
-            func message(_ part: BatchRangeAnswer.Part) -> BatchRangeAnswer {
-                BatchRangeAnswer(disk: UInt32(index), part: part)
-            }
-            do throws(CallError) {
-                let disk = try answer(question.path)
-                let messages = disk.messages
-                turns[0].append(message(.answer(messages[0])))
-                turns[1].append(message(.answer(messages[1])))
-                let details = StatusDetails(success: disk.totals, resumeOffset: disk.header.size)
-                turns[2].append(message(.end(BatchDiskEnd(status: .ok, details: details))))
-            } catch {
-                let details = StatusDetails(error)
-                turns[1].append(
-                    message(.end(BatchDiskEnd(status: error.status, message: error.message, details: details)))
-                )
+        let parts = request.disks.map(parts)
+        // A message of each disk in turn.
+        let turns = (0..<(parts.map(\.count).max() ?? 0)).flatMap { turn in
+            parts.enumerated().filter { turn < $0.element.count }.map { disk, parts in
+                BatchRangeAnswer(disk: UInt32(disk), part: parts[turn])
             }
         }
-        return ScriptedAnswer(turns.flatMap { $0 })
+        return ScriptedAnswer(turns)
+    }
+
+    /// What is told of one of many disks, of the rest of it where that is asked for.
+    private func parts(_ question: GetVirtualDiskChangesRequest) -> [BatchRangeAnswer.Part] {
+        do throws(CallError) {
+            let whole = try answer(question.path)
+            var disk = ScriptedRanges(disk: question.path, whole.ranges, from: question.byteOffset)
+            disk.header.basis = whole.header.basis
+            disk.header.basisReason = whole.header.basisReason
+            disk.header.basisMessage = whole.header.basisMessage
+            let details = StatusDetails(success: disk.totals, resumeOffset: disk.header.size)
+            return disk.messages.map { .answer($0) } + [.end(BatchDiskEnd(status: .ok, details: details))]
+        } catch {
+            let details = StatusDetails(error)
+            return [.end(BatchDiskEnd(status: error.status, message: error.message, details: details))]
+        }
     }
 
     private func answer(_ disk: String) throws(CallError) -> ScriptedRanges {

@@ -65,7 +65,7 @@ final class ScriptedAnswer<Response: Message>: ResponseStream {
     }
 }
 
-/// A range answer in a header and one batch.
+/// A range answer in a header and batches, each of which ends with a range, and a last one without.
 struct ScriptedRanges: Sendable {
     var header: AnswerHeader
     var ranges: [ChangedRange]
@@ -89,15 +89,18 @@ struct ScriptedRanges: Sendable {
     }
 
     var messages: [RangeAnswer] {
+        var messages = [RangeAnswer(part: .header(header))]
         var position = header.windowOffset
-        var (gaps, lengths): ([UInt64], [UInt64]) = ([], [])
         for range in ranges {
-            gaps.append((range.offset - position) / 512)
-            lengths.append(range.length / 512)
+            let gap = UInt64Column([(range.offset - position) / 512])
+            let length = UInt64Column([range.length / 512])
+            messages.append(RangeAnswer(part: .runs(RangeRuns(processedEnd: range.end, gap: gap, length: length))))
             position = range.end
         }
-        let runs = RangeRuns(processedEnd: header.size, gap: UInt64Column(gaps), length: UInt64Column(lengths))
-        return [RangeAnswer(part: .header(header)), RangeAnswer(part: .runs(runs))]
+        if position < header.size {
+            messages.append(RangeAnswer(part: .runs(RangeRuns(processedEnd: header.size))))
+        }
+        return messages
     }
 
     var totals: AnswerTotals {

@@ -7,19 +7,22 @@ import Testing
 /// Whatever happens to a correct answer about many disks on its way, no disk is taken for complete that is not.
 @Suite("Answers about many disks that something happened to")
 struct ManyAnswerMutationTests {
-    private static let seeds: [UInt64] = (1...60).map { $0 &* 0x9E37_79B9 }
+    private static let seeds: [UInt64] = (1...40).map { $0 &* 0x9E37_79B9 }
 
+    /// The whole is refused, and nothing in it is told wrongly.
     private func refused(_ changed: ManyAnswer, _ note: Comment) {
-        #expect(changed.checked().error?.reason == .answerInvalid, note)
+        #expect(expectNothingWrong(changed, note)?.reason == .answerInvalid, note)
     }
 
-    /// What is told as complete says what was written, also where the whole is refused.
-    private func expectNothingWrong(_ changed: ManyAnswer, _ note: Comment) {
-        let (disks, _) = changed.checked()
+    /// What is told as complete says what was written, also where the whole is refused. Gives why it is.
+    @discardableResult
+    private func expectNothingWrong(_ changed: ManyAnswer, _ note: Comment) -> CallError? {
+        let (disks, error) = changed.checked()
         for (disk, answer) in zip(disks, changed.answers) {
             #expect(disk.isOrdered, note)
             if disk.isComplete { #expect(disk.ranges == answer.ranges, note) }
         }
+        return error
     }
 
     @Test("A correct answer is accepted, and says what was written", arguments: seeds)
@@ -45,7 +48,6 @@ struct ManyAnswerMutationTests {
             var changed = answer
             changed.messages.insert(message, at: index)
             refused(changed, "seed \(seed): \(index) twice")
-            expectNothingWrong(changed, "seed \(seed): \(index) twice")
             changed = answer
             changed.messages.append(message)
             refused(changed, "seed \(seed): \(index) again at the end")
@@ -54,7 +56,6 @@ struct ManyAnswerMutationTests {
             changed = answer
             changed.messages.remove(at: index)
             refused(changed, "seed \(seed): without \(index)")
-            expectNothingWrong(changed, "seed \(seed): without \(index)")
             for disk in answer.answers.indices where disk != Int(message.disk) {
                 changed = answer
                 changed.messages[index].disk = UInt32(disk)
@@ -85,19 +86,19 @@ struct ManyAnswerMutationTests {
             var changed = answer
             changed.messages.removeLast(answer.messages.count - count)
             refused(changed, "seed \(seed): cut after \(count)")
-            expectNothingWrong(changed, "seed \(seed): cut after \(count)")
             // What had its end before stays good.
             let ended = changed.messages.filter { if case .end = $0.part { true } else { false } }
             #expect(changed.checked().disks.filter(\.isComplete).count == ended.count, "seed \(seed)")
         }
     }
 
-    @Test("Every bit of the number of a disk", arguments: seeds.prefix(20))
-    func everyBitOfTheDisk(seed: UInt64) {
+    @Test("A bit of the number of a disk", arguments: seeds)
+    func bitsOfTheDisk(seed: UInt64) {
         var generator = RepeatableGenerator(seed: seed)
         let answer = ManyAnswer.random(using: &generator)
         for (index, message) in answer.messages.enumerated() where message.tellsMoreThanProgress {
-            for bit in 0..<32 {
+            // All bits have their turn among the seeds.
+            for bit in stride(from: Int.random(in: 0..<8, using: &generator), to: 32, by: 8) {
                 var changed = answer
                 changed.messages[index].disk ^= 1 << UInt32(bit)
                 refused(changed, "seed \(seed): message \(index), bit \(bit)")
@@ -105,8 +106,8 @@ struct ManyAnswerMutationTests {
         }
     }
 
-    @Test("Every bit of the totals of each disk", arguments: seeds)
-    func everyBitOfTheTotals(seed: UInt64) {
+    @Test("A bit of the totals of each disk", arguments: seeds)
+    func bitsOfTheTotals(seed: UInt64) {
         var generator = RepeatableGenerator(seed: seed)
         let answer = ManyAnswer.random(using: &generator)
         let fields: [WritableKeyPath<AnswerTotals, UInt64>] = [
@@ -114,14 +115,15 @@ struct ManyAnswerMutationTests {
         ]
         for (index, message) in answer.messages.enumerated() {
             guard case .end(let end) = message.part else { continue }
-            for bit in 0..<64 {
+            for bit in stride(from: Int.random(in: 0..<16, using: &generator), to: 64, by: 16) {
                 for field in fields {
                     var changed = end
                     changed.details?.totals?[keyPath: field] ^= 1 << UInt64(bit)
                     var many = answer
                     many.messages[index].part = .end(changed)
-                    refused(many, "seed \(seed)")
-                    #expect(!many.checked().disks[Int(message.disk)].isComplete, "seed \(seed)")
+                    let (disks, error) = many.checked()
+                    #expect(error?.reason == .answerInvalid, "seed \(seed)")
+                    #expect(!disks[Int(message.disk)].isComplete, "seed \(seed)")
                 }
             }
         }

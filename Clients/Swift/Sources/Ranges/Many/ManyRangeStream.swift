@@ -72,27 +72,3 @@ public final class ManyRangeStream: AsyncSequence, Sendable {
         }
     }
 }
-
-extension DiskDeltaClient {
-    /// The ranges of many disks that changed, each since its own baseline, in one call.
-    ///
-    /// ```swift
-    /// for try await message in try await client.changes(ofMany: questions) {
-    ///     switch message.content {
-    ///     case .header(let header): begin(message.disk, header)
-    ///     case .batch(let batch): batch.forEach { copy(message.disk, $0) }
-    ///     case .end(.success): finish(message.disk)
-    ///     case .end(.failure(let error)): giveUp(message.disk, error)
-    ///     }
-    /// }
-    /// ```
-    ///
-    /// Returns when the first message has arrived. The same disk may be asked about more than once. How many a server takes in one
-    /// question, `maxBatchDisks` among its limits says.
-    public func changes(
-        ofMany requests: [GetVirtualDiskChangesRequest],
-        options: CallOptions = CallOptions()
-    ) async throws(CallError) -> ManyRangeStream {
-        try await ManyRangeStream(requests, images, options: options, ranges)
-    }
-}
