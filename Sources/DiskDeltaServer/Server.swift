@@ -69,9 +69,11 @@ public final class Server: Sendable {
         }
         if settings.roots.isEmpty { logger.warning("there are no roots, so there is no disk to ask about") }
         let disks = DiskService(roots: files, policy: { security.currentPolicy })
-        let jobs = try JobService(settings, disks, files, security, logger)
+        let pool = FileWorkPool()
+        let jobs = try JobService(settings, disks, files, security, pool, logger)
         let operations = try await Operations.start(settings, registry: registry, logger: logger)
         var configuration = ServerConfiguration()
+        configuration.pool = pool
         configuration.maximumCallsPerIdentity = settings.maximumCallsPerIdentity
         configuration.observer = operations.metrics.connections
         configuration.tls = security.serverTLS
@@ -130,6 +132,7 @@ extension JobService {
         _ disks: DiskService,
         _ files: RootedFiles,
         _ security: Security,
+        _ pool: FileWorkPool,
         _ logger: Logger
     ) throws(SettingsError) {
         guard let path = settings.state else { return nil }
@@ -138,6 +141,8 @@ extension JobService {
                 try StateFolder(path),
                 disks: disks,
                 access: JobAccess(policy: { security.currentPolicy }, rootName: { files.rootName(ofDisk: $0) }),
+                // Nobody waits for a job as somebody does for a call.
+                executor: pool.lane(client: "(jobs)", weight: 0.25),
                 report: { logger.error("jobs", metadata: ["error": "\($0)"]) }
             )
         } catch {
