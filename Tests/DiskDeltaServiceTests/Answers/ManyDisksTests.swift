@@ -38,11 +38,11 @@ struct ManyDisksTests {
         messages: [RangeAnswer], end: BatchDiskEnd
     ) {
         var messages: [RangeAnswer] = []
-        do {
+        do throws(CallError) {
             let call = try await images.getVirtualDiskChanges(request)
             while let message = try await call.next() { messages.append(message) }
             return (messages, BatchDiskEnd(status: .ok, details: call.details))
-        } catch let error as CallError {
+        } catch {
             return (messages, BatchDiskEnd(error))
         }
     }
