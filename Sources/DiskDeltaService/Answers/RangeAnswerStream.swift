@@ -11,6 +11,7 @@ final class RangeAnswerStream: ResponseStream {
     private let cursor: RangeCursor
     private let heartbeat: Heartbeat
     private var headerIsGiven = false
+    private var isFirstBatch = true
 
     init(_ plan: Plan, of disk: OpenDisk, named name: String, maximumMessage: Int, heartbeat: Heartbeat) {
         self.plan = plan
@@ -36,14 +37,19 @@ final class RangeAnswerStream: ResponseStream {
 
     /// The next batch of the cursor, in as many turns as it takes; nil at the end.
     private func nextBatch(resumeOffset: UInt64) async throws(CallError) -> RangeBatch? {
-        let due = heartbeat.next
+        let start = heartbeat.start
+        var turnEnd = start.turnEnd
+        var firstTurn = isFirstBatch ? Heartbeat.FirstTurn() : nil
+        isFirstBatch = false
         while true {
             guard !Task.isCancelled else {
                 throw CallError(.cancelled, "The call was cancelled", resumeOffset: cursor.processedEnd)
             }
-            let turnEnd = heartbeat.turnEnd
             do throws(QueryError) {
-                switch try cursor.pull({ heartbeat.wish(due: due, turnEnd: turnEnd) }) {
+                switch try cursor.pull({
+                    let wish = heartbeat.wish(due: start.due, turnEnd: turnEnd)
+                    return wish == .goOn && firstTurn?.isOver == true ? .pause : wish
+                }) {
                 case .batch(let batch): return batch
                 case .end: return nil
                 case .pause: break
@@ -52,6 +58,8 @@ final class RangeAnswerStream: ResponseStream {
                 throw CallError(error, resumeOffset: resumeOffset)
             }
             await Task.yield()
+            turnEnd = heartbeat.nextTurnEnd
+            firstTurn = nil
         }
     }
 

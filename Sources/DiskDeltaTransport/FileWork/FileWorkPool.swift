@@ -12,8 +12,7 @@ internal import Synchronization
 ///
 /// The threads end when nobody holds the pool or a lane of it any more.
 public final class FileWorkPool: Sendable {
-    /// The number of threads that is usual: enough that two calls that wait for a medium do not stop two that need not, and
-    /// so few that those that need not wait keep what they read in the processors' caches.
+    /// The number of threads that is usual: some, so that a call that waits for a medium does not stop one that need not.
     public static let usualThreads = 4
 
     private let shared: FileWorkQueue
@@ -23,9 +22,10 @@ public final class FileWorkPool: Sendable {
         let threads = max(threads, 1)
         shared = FileWorkQueue(threads: threads)
         for number in 1...threads {
-            let thread = Thread { [shared] in shared.work() }
-            thread.name = "files-\(number)"
-            thread.start()
+            Thread.detachNewThread { [shared] in
+                Thread.current.name = "files-\(number)"
+                shared.work()
+            }
         }
     }
 

@@ -6,14 +6,13 @@ import Testing
 /// The threads on which files are read.
 @Suite("A pool for work that blocks", .timeLimit(.minutes(2)))
 struct FileWorkPoolTests {
-    /// The threads of this process with a name.
-    private static func threads(named name: String) -> Int {
-        let folder = "/proc/self/task"
-        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return tasks.count { task in
-            let text = try? String(contentsOfFile: "\(folder)/\(task)/comm", encoding: .utf8)
-            return text == name + "\n"
-        }
+    /// Names the thread that asks: PROCESS/task/THREAD.
+    private static func thread() -> String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self")) ?? ""
+    }
+
+    private static func isAlive(_ thread: String) -> Bool {
+        FileManager.default.fileExists(atPath: "/proc/\(thread)")
     }
 
     /// Counts how many are inside at a time.
@@ -69,17 +68,18 @@ struct FileWorkPoolTests {
     @Test("A task goes on in its lane after it was suspended, and so do its children")
     func lanes() async {
         let pool = FileWorkPool(threads: 1)
-        let name: @Sendable () -> String = { Thread.current.name ?? "" }
         let task = Task(executorPreference: pool.lane(client: "a")) {
-            var names = [name()]
+            var threads = [Self.thread()]
             await Task.yield()
-            names.append(name())
+            threads.append(Self.thread())
             try? await Task.sleep(for: .milliseconds(1))
-            names.append(name())
-            async let child = name()
-            return names + [await child]
+            threads.append(Self.thread())
+            async let child = Self.thread()
+            return threads + [await child]
         }
-        #expect(await task.value == ["files-1", "files-1", "files-1", "files-1"])
+        let threads = await task.value
+        #expect(threads[0].contains("/task/"))
+        #expect(Set(threads).count == 1, "\(threads)")
     }
 
     @Test("A short call does not wait for long ones of its client")
@@ -111,24 +111,29 @@ struct FileWorkPoolTests {
 
     @Test("Its threads end when nobody holds it or a lane of it")
     func ending() async throws {
-        let name = "files-17"
-        var pool: FileWorkPool? = FileWorkPool(threads: 17)
-        try await until { Self.threads(named: name) > 0 }
-        let lane = pool?.lane(client: "a")
-        pool = nil
-        let gate = Gate()
-        let task = Task(executorPreference: lane) { gate.pass() }
-        try await until { gate.inside == 1 }
-        #expect(Self.threads(named: name) > 0)
-        gate.open(1)
-        await task.value
-        // The last thread that holds it may be one of its own.
-        try await end(of: lane, name)
+        let last = try await workWithoutPool()
+        try await until { last.lane == nil && !Self.isAlive(last.thread) }
     }
 
-    private func end(of lane: consuming FileWorkLane?, _ name: String) async throws {
-        weak let last = lane
-        _ = consume lane
-        try await until { last == nil && Self.threads(named: name) == 0 }
+    private final class Last {
+        weak var lane: FileWorkLane?
+        var thread = ""
+    }
+
+    /// Has something done by a pool that only its lane holds. Afterwards nobody holds the lane.
+    private func workWithoutPool() async throws -> Last {
+        let lane = FileWorkPool(threads: 3).lane(client: "a")
+        let gate = Gate()
+        let task = Task(executorPreference: lane) {
+            gate.pass()
+            return Self.thread()
+        }
+        try await until { gate.inside == 1 }
+        gate.open(1)
+        let last = Last()
+        last.thread = await task.value
+        last.lane = lane
+        #expect(Self.isAlive(last.thread))
+        return last
     }
 }
