@@ -21,11 +21,8 @@ public final class FileWorkPool: Sendable {
     public init(threads: Int = usualThreads) {
         let threads = max(threads, 1)
         shared = FileWorkQueue(threads: threads)
-        for number in 1...threads {
-            Thread.detachNewThread { [shared] in
-                Thread.current.name = "files-\(number)"
-                shared.work()
-            }
+        for _ in 0..<threads {
+            Thread.detachNewThread { [shared] in shared.work() }
         }
     }
 
