@@ -10,7 +10,7 @@ enum RangeSummary {
         let cursor = RangeCursor(plan)
         search: while true {
             guard !Task.isCancelled else { throw CallError(.cancelled, "The call was cancelled") }
-            let turnEnd = heartbeat.turnEnd
+            let turnEnd = heartbeat.nextTurnEnd
             do throws(QueryError) {
                 switch try cursor.pull({ heartbeat.wish(due: .max, turnEnd: turnEnd) }) {
                 case .batch: continue
