@@ -30,9 +30,11 @@ extension DiskService: ImageManagementService {
                 "A question about \(request.disks.count) disks is one too long: ask about \(Self.maximumBatchDisks) at a time"
             )
         }
+        context.notes.disk = request.disks.map(\.path).joined(separator: ", ")
+        context.notes.namesEpoch = request.disks.contains { !$0.ifEpoch.isEmpty }
         // A refused disk is the end of its own answer; each of the others is asked about all the same.
         return ManyDisksAnswer(request.disks) { [self] (disk) async throws(CallError) in
-            try await getVirtualDiskChanges(disk, context: context)
+            try await getVirtualDiskChanges(disk, context: context.forPart)
         }
     }
 

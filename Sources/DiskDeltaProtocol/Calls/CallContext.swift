@@ -18,7 +18,7 @@ public struct CallContext: Sendable {
     public var maximumMessage: Int
 
     /// Where the service notes what the call is about.
-    public let notes: CallNotes
+    public private(set) var notes: CallNotes
 
     public init(
         identity: String = "",
@@ -33,6 +33,13 @@ public struct CallContext: Sendable {
         self.deadline = deadline
         self.maximumMessage = maximumMessage
         notes = CallNotes()
+    }
+
+    /// The same for a part of the call, whose notes are its own.
+    public var forPart: CallContext {
+        var part = self
+        part.notes = CallNotes()
+        return part
     }
 }
 

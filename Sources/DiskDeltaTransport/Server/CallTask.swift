@@ -16,7 +16,7 @@ struct CallTask: Sendable {
             let opened = try await accepted.open(context)
             call = opened
             let details = try await carry(opened, &isEarly)
-            stream.finish(.success(details), ranges: details.totals?.ranges ?? 0)
+            stream.finish(.success(details), ranges: opened.rangesSoFar)
         } catch {
             stream.finish(.failure(error), ranges: call?.rangesSoFar ?? 0, isEarly: isEarly)
         }

@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test func theMethodsAreTheSchemas() {
-        #expect(ImageManagementMethods.all.count == 10)
+        #expect(ImageManagementMethods.all.count == 11)
         #expect(
             ImageManagementMethods.getVirtualDiskChanges
                 == MethodDescriptor(
