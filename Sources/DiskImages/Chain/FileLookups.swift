@@ -91,7 +91,7 @@ final class ObservedFiles: ImageFiles {
 
     /// Waits until another change of the files would show in their times: some milliseconds, and not for long.
     func waitUntilChangesShow() {
-        let newest = state.withLock(\.opened).map { max($0.modificationTime, $0.changeTime) }.max() ?? 0
+        let newest = state.withLock(\.opened).filter(\.isFresh).map(\.changeTime).max() ?? 0
         for _ in 0..<20 where ImageFile.fileClock <= newest { usleep(1_000) }
     }
 

@@ -53,7 +53,7 @@ public final class ImageFile: StructureFile {
         identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
         modificationTime = Self.nanoseconds(status.st_mtim)
         changeTime = Self.nanoseconds(status.st_ctim)
-        isFresh = max(modificationTime, changeTime) >= Self.fileClock
+        isFresh = Self.isFresh(changedAt: changeTime, at: Self.fileClock)
     }
 
     deinit {

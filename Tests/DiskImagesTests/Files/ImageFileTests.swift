@@ -37,6 +37,15 @@ struct ImageFileTests {
         #expect(code { () throws(ImageError) in _ = try file.bytes(at: 0, count: 4) } == .readFailed)
     }
 
+    @Test func whenTheNextChangeMayNotShow() {
+        #expect(ImageFile.isFresh(changedAt: 5, at: 5))
+        #expect(!ImageFile.isFresh(changedAt: 5, at: 6))
+        // Some file systems tell finer times than the clock has steps; another machine's clock may be ahead by any time.
+        #expect(ImageFile.isFresh(changedAt: 1_000_000_004, at: 5))
+        #expect(!ImageFile.isFresh(changedAt: 1_000_000_005, at: 5))
+        #expect(!ImageFile.isFresh(changedAt: .max, at: 5))
+    }
+
     @Test func aChangeOfSizeOrTimeIsNoticed() throws {
         let raw = try RawFile(folder.file("a"), create: true)
         try raw.write([1, 2, 3, 4], at: 0)
