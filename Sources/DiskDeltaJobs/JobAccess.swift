@@ -1,6 +1,7 @@
 public import DiskDeltaService
 
-/// Who may see and touch which jobs: everybody his own; those of others who may manage the root of the disk.
+/// Who may see and touch which jobs: everybody his own, as long as he may ask about the root of the disk; those of others who may
+/// manage that.
 public struct JobAccess: Sendable {
     private let policy: @Sendable () -> Policy
     private let rootName: @Sendable (String) -> String?
@@ -18,7 +19,9 @@ public struct JobAccess: Sendable {
 
     /// What `identity` may see, by the owner of a job and the root of its disk.
     func visibility(of identity: String) -> (_ owner: String, _ root: String) -> Bool {
-        let managed = policy().roots(identity, .manage)
-        return { owner, root in owner == identity || managed.contains(root) }
+        let policy = policy()
+        let queried = policy.roots(identity, .query)
+        let managed = policy.roots(identity, .manage)
+        return { owner, root in (owner == identity && queried.contains(root)) || managed.contains(root) }
     }
 }

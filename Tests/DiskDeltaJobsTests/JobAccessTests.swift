@@ -53,6 +53,15 @@ struct JobAccessTests {
         }
     }
 
+    @Test("Who may not ask about a root any more does not see what he asked about it")
+    func revoked() async throws {
+        let job = try await bench.start("r/d", as: "joe")
+        try await bench.end(of: job.id, as: "eve")
+        let context = bench.context("joe")
+        #expect(try await bench.service.listJobs(ListJobsRequest(), context: context).jobs == [])
+        _ = await expectError(.jobNotFound) { _ = try await bench.results(job.id, as: "joe") }
+    }
+
     @Test("The call is about the disk of the job, for who keeps records")
     func notes() async throws {
         let context = bench.context("bob")
