@@ -61,9 +61,6 @@ final class ChainCache: Sendable {
             return state.isWatched
         }
     }
-
-    /// How many chains nobody uses.
-    var hasIdleChains: Bool { state.withLock { !$0.idle.isEmpty } }
 }
 
 /// A chain on its way from one owner to the next.
@@ -74,7 +71,7 @@ private struct UncheckedChain: @unchecked Sendable {
 /// An open disk that is used, and given back afterwards to where it came from.
 final class OpenDisk {
     let chain: DiskChain
-    private let cache: ChainCache?
+    private let cache: ChainCache
     private let key: IdleChains.Key
 
     fileprivate init(_ chain: DiskChain, of cache: ChainCache, _ key: IdleChains.Key) {
@@ -84,6 +81,6 @@ final class OpenDisk {
     }
 
     deinit {
-        cache?.giveBack(chain, key)
+        cache.giveBack(chain, key)
     }
 }
