@@ -33,7 +33,6 @@ let tls: [Target.Dependency] = [
     .product(name: "NIOTLS", package: "swift-nio"),
 ]
 let http = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let metrics: [Target.Dependency] = [
     .product(name: "Metrics", package: "swift-metrics"),
     .product(name: "CoreMetrics", package: "swift-metrics"),
@@ -49,20 +48,14 @@ let package = Package(
         .library(name: "DiskDeltaClient", targets: ["DiskDeltaClient", "DiskDeltaProtocol"]),
         .executable(name: "diskdeltad", targets: ["diskdeltad"]),
         .executable(name: "diskdelta", targets: ["diskdelta"]),
-        .executable(name: "protoc-gen-diskdelta", targets: ["protoc-gen-diskdelta"]),
-        // For Benchmarks/ and Fuzzing/, which are packages of their own.
-        .library(name: "ChangeQuery", targets: ["ChangeQuery", "DiskImages"]),
-        .library(name: "TestSupport", targets: ["TestSupport"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
@@ -70,6 +63,7 @@ let package = Package(
         .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .target(name: "CDiskDeltaProto", dependencies: ["CProtobufC"]),
         .target(name: "CDiskDeltaSystem"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         room("ByteReading"),
 
         // The wire.
@@ -77,7 +71,7 @@ let package = Package(
         room("DiskDeltaTransport", dependencies: ["DiskDeltaProtocol", collections, logging] + tls + nio),
 
         // The disks.
-        room("DiskImages", dependencies: ["ByteReading"]),
+        room("DiskImages", dependencies: ["ByteReading", "CDiskDeltaSystem"]),
         room("ChangeQuery", dependencies: ["DiskImages"]),
 
         // Both together.
@@ -89,7 +83,8 @@ let package = Package(
         room(
             "DiskDeltaServer",
             dependencies: [
-                "DiskDeltaJobs", "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", logging, crypto, http,
+                "DiskDeltaJobs", "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", "COpenSSL", logging,
+                http,
             ] + tls + metrics + nio
         ),
         room(
@@ -104,14 +99,6 @@ let package = Package(
             "diskdelta",
             dependencies: ["DiskDeltaClient", "DiskDeltaService", "DiskDeltaProtocol", "DiskImages", argumentParser]
         ),
-        program(
-            "protoc-gen-diskdelta",
-            dependencies: [
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-                .product(name: "SwiftProtobufPluginLibrary", package: "swift-protobuf"),
-            ]
-        ),
-
         // What tests share: images made field by field, random chains with their model, independent readers.
         .target(
             name: "TestSupport",
@@ -125,6 +112,20 @@ let package = Package(
             name: "conformance-subject",
             dependencies: ["DiskDeltaClient", "DiskDeltaTransport", "DiskDeltaProtocol", logging],
             path: "Tests/Conformance/Subject",
+            swiftSettings: swiftSettings
+        ),
+
+        // What is measured: `Benchmarks/run`.
+        .executableTarget(
+            name: "EngineBenchmark",
+            dependencies: ["ChangeQuery", "DiskImages", "TestSupport"],
+            path: "Benchmarks/Sources/EngineBenchmark",
+            swiftSettings: swiftSettings
+        ),
+        .executableTarget(
+            name: "RangeBenchmark",
+            dependencies: ["DiskDeltaClient", "DiskDeltaProtocol", "DiskImages", "TestSupport"],
+            path: "Benchmarks/Sources/RangeBenchmark",
             swiftSettings: swiftSettings
         ),
 
@@ -156,7 +157,7 @@ let package = Package(
             "DiskDeltaServerTests",
             dependencies: [
                 "DiskDeltaServer", "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaClient", "DiskDeltaProtocol",
-                "DiskImages", "TestSupport", logging, crypto, http,
+                "DiskImages", "TestSupport", logging, http,
             ] + tls + metrics + nio
         ),
         tests(
@@ -168,9 +169,8 @@ let package = Package(
             "EndToEndTests",
             dependencies: [
                 "diskdelta", "diskdeltad", "DiskDeltaClient", "DiskDeltaService", "DiskDeltaTransport",
-                "DiskDeltaProtocol", "DiskImages", "TestSupport", crypto,
+                "DiskDeltaProtocol", "DiskImages", "TestSupport",
             ]
         ),
-        tests("GeneratorTests", exclude: ["Golden"], dependencies: ["protoc-gen-diskdelta", "TestSupport"]),
     ]
 )

@@ -1,3 +1,4 @@
+import DiskImages
 import TestSupport
 
 /// Two disks of 1 TiB, each on a base, with a million changed ranges: one where they are spread over the whole disk, one

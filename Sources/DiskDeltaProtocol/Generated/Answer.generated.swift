@@ -215,6 +215,9 @@ public struct AnswerHeader: Message {
 
     public var basisMessage: String = ""
 
+    /// Whether the request asked to assume that the files are at rest, so that nothing proved it.
+    public var assumedAtRest: Bool = false
+
     public init() {}
 
     public init(
@@ -230,7 +233,8 @@ public struct AnswerHeader: Message {
         windowOffset: UInt64 = 0,
         windowLength: UInt64 = 0,
         basisReason: Reason = Reason(rawValue: 0),
-        basisMessage: String = ""
+        basisMessage: String = "",
+        assumedAtRest: Bool = false
     ) {
         self.disk = disk
         self.format = format
@@ -245,6 +249,7 @@ public struct AnswerHeader: Message {
         self.windowLength = windowLength
         self.basisReason = basisReason
         self.basisMessage = basisMessage
+        self.assumedAtRest = assumedAtRest
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -284,6 +289,7 @@ extension AnswerHeader: StructuredMessage {
         windowLength = structure.pointee.window_length
         basisReason = Reason(rawValue: Int32(truncatingIfNeeded: structure.pointee.basis_reason.rawValue))
         basisMessage = try arena.string(structure.pointee.basis_message, "diskdelta.v1.AnswerHeader.basis_message")
+        assumedAtRest = structure.pointee.assumed_at_rest != 0
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -300,6 +306,7 @@ extension AnswerHeader: StructuredMessage {
         structure.pointee.window_length = windowLength
         structure.pointee.basis_reason = .init(rawValue: .init(truncatingIfNeeded: basisReason.rawValue))
         structure.pointee.basis_message = try arena.store(basisMessage, "diskdelta.v1.AnswerHeader.basis_message")
+        structure.pointee.assumed_at_rest = assumedAtRest ? 1 : 0
     }
 }
 

@@ -204,6 +204,16 @@ public struct GetVirtualDiskChangesRequest: Message {
 
     public var onUnavailable: OnUnavailable = OnUnavailable(rawValue: 0)
 
+    /// The caller knows that whoever has a file of the disk open for writing is quiet: the answer does not wait for proof that
+    /// the files are at rest, and is not refused with DISK_IN_USE. A change that shows is EPOCH_CHANGED all the same.
+    public var assumeAtRest: Bool = false
+
+    /// The format of a file whose name claims none, and leave to take a file whose name claims a raw disk for one although it
+    /// begins like another format. It never overrides what a name claims: INVALID_PARAMETER. UNKNOWN: as the name claims.
+    public var imageFormat: ImageFormat = ImageFormat(rawValue: 0)
+
+    public var ifSize: UInt64? = nil
+
     public init() {}
 
     public init(
@@ -214,7 +224,10 @@ public struct GetVirtualDiskChangesRequest: Message {
         byteLength: UInt64? = nil,
         granularity: UInt64 = 0,
         ifEpoch: String = "",
-        onUnavailable: OnUnavailable = OnUnavailable(rawValue: 0)
+        onUnavailable: OnUnavailable = OnUnavailable(rawValue: 0),
+        assumeAtRest: Bool = false,
+        imageFormat: ImageFormat = ImageFormat(rawValue: 0),
+        ifSize: UInt64? = nil
     ) {
         self.path = path
         self.limitID = limitID
@@ -224,6 +237,9 @@ public struct GetVirtualDiskChangesRequest: Message {
         self.granularity = granularity
         self.ifEpoch = ifEpoch
         self.onUnavailable = onUnavailable
+        self.assumeAtRest = assumeAtRest
+        self.imageFormat = imageFormat
+        self.ifSize = ifSize
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -260,6 +276,11 @@ extension GetVirtualDiskChangesRequest: StructuredMessage {
         granularity = structure.pointee.granularity
         ifEpoch = try arena.string(structure.pointee.if_epoch, "diskdelta.v1.GetVirtualDiskChangesRequest.if_epoch")
         onUnavailable = OnUnavailable(rawValue: Int32(truncatingIfNeeded: structure.pointee.on_unavailable.rawValue))
+        assumeAtRest = structure.pointee.assume_at_rest != 0
+        imageFormat = ImageFormat(rawValue: Int32(truncatingIfNeeded: structure.pointee.image_format.rawValue))
+        if structure.pointee.guard_case.rawValue == 11 {
+            ifSize = structure.pointee.if_size
+        }
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -274,6 +295,12 @@ extension GetVirtualDiskChangesRequest: StructuredMessage {
         structure.pointee.granularity = granularity
         structure.pointee.if_epoch = try arena.store(ifEpoch, "diskdelta.v1.GetVirtualDiskChangesRequest.if_epoch")
         structure.pointee.on_unavailable = .init(rawValue: .init(truncatingIfNeeded: onUnavailable.rawValue))
+        structure.pointee.assume_at_rest = assumeAtRest ? 1 : 0
+        structure.pointee.image_format = .init(rawValue: .init(truncatingIfNeeded: imageFormat.rawValue))
+        if let value = ifSize {
+            structure.pointee.guard_case = .init(rawValue: 11)
+            structure.pointee.if_size = value
+        }
     }
 }
 
@@ -473,6 +500,13 @@ public struct GetVirtualDiskAllocationRequest: Message {
 
     public var ifEpoch: String = ""
 
+    /// These as in GetVirtualDiskChangesRequest.
+    public var assumeAtRest: Bool = false
+
+    public var imageFormat: ImageFormat = ImageFormat(rawValue: 0)
+
+    public var ifSize: UInt64? = nil
+
     public init() {}
 
     public init(
@@ -480,13 +514,19 @@ public struct GetVirtualDiskAllocationRequest: Message {
         byteOffset: UInt64 = 0,
         byteLength: UInt64? = nil,
         granularity: UInt64 = 0,
-        ifEpoch: String = ""
+        ifEpoch: String = "",
+        assumeAtRest: Bool = false,
+        imageFormat: ImageFormat = ImageFormat(rawValue: 0),
+        ifSize: UInt64? = nil
     ) {
         self.path = path
         self.byteOffset = byteOffset
         self.byteLength = byteLength
         self.granularity = granularity
         self.ifEpoch = ifEpoch
+        self.assumeAtRest = assumeAtRest
+        self.imageFormat = imageFormat
+        self.ifSize = ifSize
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -520,6 +560,11 @@ extension GetVirtualDiskAllocationRequest: StructuredMessage {
         }
         granularity = structure.pointee.granularity
         ifEpoch = try arena.string(structure.pointee.if_epoch, "diskdelta.v1.GetVirtualDiskAllocationRequest.if_epoch")
+        assumeAtRest = structure.pointee.assume_at_rest != 0
+        imageFormat = ImageFormat(rawValue: Int32(truncatingIfNeeded: structure.pointee.image_format.rawValue))
+        if structure.pointee.guard_case.rawValue == 8 {
+            ifSize = structure.pointee.if_size
+        }
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
@@ -531,6 +576,12 @@ extension GetVirtualDiskAllocationRequest: StructuredMessage {
         }
         structure.pointee.granularity = granularity
         structure.pointee.if_epoch = try arena.store(ifEpoch, "diskdelta.v1.GetVirtualDiskAllocationRequest.if_epoch")
+        structure.pointee.assume_at_rest = assumeAtRest ? 1 : 0
+        structure.pointee.image_format = .init(rawValue: .init(truncatingIfNeeded: imageFormat.rawValue))
+        if let value = ifSize {
+            structure.pointee.guard_case = .init(rawValue: 8)
+            structure.pointee.if_size = value
+        }
     }
 }
 
@@ -618,12 +669,17 @@ public struct VirtualHardDiskRequest: Message {
     /// The disk, as `ROOT/relative/path` or by an absolute path inside a root.
     public var path: String = ""
 
+    /// As in GetVirtualDiskChangesRequest.
+    public var imageFormat: ImageFormat = ImageFormat(rawValue: 0)
+
     public init() {}
 
     public init(
-        path: String = ""
+        path: String = "",
+        imageFormat: ImageFormat = ImageFormat(rawValue: 0)
     ) {
         self.path = path
+        self.imageFormat = imageFormat
     }
 
     public init(decoding bytes: UnsafeRawBufferPointer) throws(MessageError) {
@@ -651,10 +707,12 @@ extension VirtualHardDiskRequest: StructuredMessage {
 
     init(_ structure: UnsafePointer<Structure>, in arena: MessageArena) throws(MessageError) {
         path = try arena.string(structure.pointee.path, "diskdelta.v1.VirtualHardDiskRequest.path")
+        imageFormat = ImageFormat(rawValue: Int32(truncatingIfNeeded: structure.pointee.image_format.rawValue))
     }
 
     func store(in structure: UnsafeMutablePointer<Structure>, _ arena: MessageArena) throws(MessageError) {
         structure.pointee.path = try arena.store(path, "diskdelta.v1.VirtualHardDiskRequest.path")
+        structure.pointee.image_format = .init(rawValue: .init(truncatingIfNeeded: imageFormat.rawValue))
     }
 }
 

@@ -1,4 +1,3 @@
-internal import Crypto
 internal import Foundation
 
 /// The bearer tokens that prove who somebody is, as a file lists them: a name and the hash of a token on each line, and
@@ -21,7 +20,7 @@ struct TokenTable: Sendable {
 
     private struct Entry {
         let name: String
-        let hash: SHA256Digest.Bytes
+        let hash: TokenHash
         /// The first moment at which it proves nothing any more.
         let expiry: Date?
     }
@@ -49,7 +48,7 @@ struct TokenTable: Sendable {
                     message: "\(place): a name has 1 to 128 letters, digits and . _ @ / + -, and \"\(first)\" is none"
                 )
             }
-            guard let hash = SHA256Digest.Bytes(text: words[1]) else {
+            guard let hash = TokenHash(text: words[1]) else {
                 throw SettingsError(message: "\(place): the hash is not sha256: and 64 hexadecimal digits")
             }
             var expiry: Date?
@@ -65,12 +64,10 @@ struct TokenTable: Sendable {
 
     /// Whose token this is. It takes as long whether, and wherever, it is found.
     func find(_ token: some Sequence<UInt8>, at now: Date) -> Finding {
-        let hash = SHA256.hash(data: Array(token))
+        let hash = TokenHash(of: Array(token))
         var finding = Finding.unknown
         for entry in entries {
-            // swift-crypto compares a digest with bytes in constant time.
-            let isEqual = hash == entry.hash.value
-            guard isEqual else { continue }
+            guard hash.isEqual(to: entry.hash) else { continue }
             let isValid = entry.expiry.map { now < $0 } ?? true
             if case .known = finding { continue }
             finding = isValid ? .known(entry.name) : .expired(entry.name)
@@ -89,34 +86,5 @@ struct TokenTable: Sendable {
                 default: "._@/+-".utf8.contains(byte)
                 }
             }
-    }
-}
-
-extension SHA256Digest {
-    /// The 32 bytes of a hash as a file has them.
-    struct Bytes: Sendable {
-        let value: [UInt8]
-
-        /// Reads `sha256:` and 64 hexadecimal digits.
-        init?(text: String) {
-            let prefix = "sha256:"
-            let digits = Array(text.utf8.dropFirst(prefix.utf8.count))
-            guard text.hasPrefix(prefix), digits.count == 2 * SHA256Digest.byteCount else { return nil }
-            var value: [UInt8] = []
-            for index in stride(from: 0, to: digits.count, by: 2) {
-                guard let high = Self.digit(digits[index]), let low = Self.digit(digits[index + 1]) else { return nil }
-                value.append(high << 4 | low)
-            }
-            self.value = value
-        }
-
-        private static func digit(_ byte: UInt8) -> UInt8? {
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-            default: nil
-            }
-        }
     }
 }

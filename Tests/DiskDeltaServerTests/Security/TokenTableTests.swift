@@ -1,15 +1,11 @@
-import Crypto
 import Foundation
+import TestSupport
 import Testing
 
 @testable import DiskDeltaServer
 
 @Suite("The token file")
 struct TokenTableTests {
-    private static func hash(_ token: String) -> String {
-        "sha256:" + SHA256.hash(data: Array(token.utf8)).map { String(format: "%02x", $0) }.joined()
-    }
-
     private let now = Date(timeIntervalSince1970: 1_800_000_000)
 
     private func find(_ token: String, in text: String) throws -> TokenTable.Finding {
@@ -31,9 +27,9 @@ struct TokenTableTests {
         let text = """
             # who may call
 
-            east  \(Self.hash("a"))
-            \twest\t\(Self.hash("b"))\t2027-01-16T00:00:00Z\r
-            #old  \(Self.hash("c"))
+            east  \(try tokenHash("a"))
+            \twest\t\(try tokenHash("b"))\t2027-01-16T00:00:00Z\r
+            #old  \(try tokenHash("c"))
             """
         #expect(try TokenTable(text, named: "x").count == 2)
         #expect(try find("a", in: text) == .known("east"))
@@ -43,7 +39,7 @@ struct TokenTableTests {
 
     @Test("A token proves something until the moment of its expiry, and no longer")
     func expiry() throws {
-        func text(_ time: String) -> String { "a \(Self.hash("t")) \(time)" }
+        func text(_ time: String) -> String { "a \(try tokenHash("t")) \(time)" }
         // 1,800,000,000 is 2027-01-15T08:00:00Z.
         #expect(try find("t", in: text("2027-01-15T08:00:01Z")) == .known("a"))
         #expect(try find("t", in: text("2027-01-15T08:00:00Z")) == .expired("a"))

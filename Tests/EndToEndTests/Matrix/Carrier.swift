@@ -1,4 +1,3 @@
-import Crypto
 import Foundation
 import TestSupport
 
@@ -24,11 +23,8 @@ struct Protection: Sendable {
     init(in folder: TemporaryFolder) throws {
         self.folder = folder
         certificates = try TestCertificates.shared()
-        let digest = SHA256.hash(data: Data(Self.token.utf8)).map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }
-        try "matrix sha256:\(digest.joined())\n".write(toFile: folder.file("tokens"), atomically: true, encoding: .utf8)
+        let tokens = "matrix \(try tokenHash(Self.token))\n"
+        try tokens.write(toFile: folder.file("tokens"), atomically: true, encoding: .utf8)
         try "\(Self.token)\n".write(toFile: folder.file("token"), atomically: true, encoding: .utf8)
     }
 

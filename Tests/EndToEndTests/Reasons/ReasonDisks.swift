@@ -1,4 +1,3 @@
-import Crypto
 import DiskDeltaProtocol
 import DiskImages
 import Foundation
@@ -113,13 +112,7 @@ struct ReasonDisks {
 
     /// The flags of a server that knows two tokens, of which its policy allows the second nothing.
     func guardedServer(known: String, useless: String) throws -> [String] {
-        func hash(_ token: String) -> String {
-            SHA256.hash(data: Data(token.utf8)).map { byte in
-                let digits = String(byte, radix: 16)
-                return digits.count == 1 ? "0" + digits : digits
-            }.joined()
-        }
-        let tokens = "known sha256:\(hash(known))\nuseless sha256:\(hash(useless))\n"
+        let tokens = "known \(try tokenHash(known))\nuseless \(try tokenHash(useless))\n"
         try Data(tokens.utf8).write(to: URL(fileURLWithPath: folder.file("tokens")))
         try Data("allow = known query *\n".utf8).write(to: URL(fileURLWithPath: folder.file("policy")))
         return ["--token-file", folder.file("tokens"), "--policy-file", folder.file("policy")]

@@ -93,6 +93,7 @@ const diskdelta_answer_header *dd_decode_answer_header(struct dd_arena *arena, c
     to->window_length = from->window_length;
     to->basis_reason = (diskdelta_reason)from->basis_reason;
     to->basis_message = from->basis_message;
+    to->assumed_at_rest = from->assumed_at_rest != 0;
     return to;
 }
 

@@ -86,6 +86,12 @@ const diskdelta_get_virtual_disk_changes_request *dd_decode_get_virtual_disk_cha
     to->granularity = from->granularity;
     to->if_epoch = from->if_epoch;
     to->on_unavailable = (diskdelta_on_unavailable)from->on_unavailable;
+    to->assume_at_rest = from->assume_at_rest != 0;
+    to->image_format = (diskdelta_image_format)from->image_format;
+    if (from->guard_case == 11) {
+        to->has_if_size = true;
+        to->if_size = from->if_size;
+    }
     return to;
 }
 
@@ -111,6 +117,12 @@ diskdelta_reason dd_encode_get_virtual_disk_changes_request(
     message->granularity = given.granularity;
     message->if_epoch = dd_wire_string(given.if_epoch);
     message->on_unavailable = (Diskdelta__V1__OnUnavailable)given.on_unavailable;
+    message->assume_at_rest = given.assume_at_rest;
+    message->image_format = (Diskdelta__V1__ImageFormat)given.image_format;
+    if (given.has_if_size) {
+        message->guard_case = 11;
+        message->if_size = given.if_size;
+    }
     *to = message;
     return DISKDELTA_REASON_NONE;
 }
@@ -209,6 +221,12 @@ diskdelta_reason dd_encode_get_virtual_disk_allocation_request(
     }
     message->granularity = given.granularity;
     message->if_epoch = dd_wire_string(given.if_epoch);
+    message->assume_at_rest = given.assume_at_rest;
+    message->image_format = (Diskdelta__V1__ImageFormat)given.image_format;
+    if (given.has_if_size) {
+        message->guard_case = 8;
+        message->if_size = given.if_size;
+    }
     *to = message;
     return DISKDELTA_REASON_NONE;
 }
@@ -249,6 +267,7 @@ diskdelta_reason dd_encode_virtual_hard_disk_request(
         return DISKDELTA_REASON_RESOURCE_LIMIT;
     diskdelta__v1__virtual_hard_disk_request__init(message);
     message->path = dd_wire_string(given.path);
+    message->image_format = (Diskdelta__V1__ImageFormat)given.image_format;
     *to = message;
     return DISKDELTA_REASON_NONE;
 }

@@ -251,7 +251,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__range_answer__descriptor =
   (ProtobufCMessageInit) diskdelta__v1__range_answer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__answer_header__field_descriptors[13] =
+static const ProtobufCFieldDescriptor diskdelta__v1__answer_header__field_descriptors[14] =
 {
   {
     "disk",
@@ -409,8 +409,21 @@ static const ProtobufCFieldDescriptor diskdelta__v1__answer_header__field_descri
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "assumed_at_rest",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__AnswerHeader, assumed_at_rest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__answer_header__field_indices_by_name[] = {
+  13,   /* field[13] = assumed_at_rest */
   7,   /* field[7] = basis */
   12,   /* field[12] = basis_message */
   11,   /* field[11] = basis_reason */
@@ -428,7 +441,7 @@ static const unsigned diskdelta__v1__answer_header__field_indices_by_name[] = {
 static const ProtobufCIntRange diskdelta__v1__answer_header__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 13 }
+  { 0, 14 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__answer_header__descriptor =
 {
@@ -438,7 +451,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__answer_header__descriptor =
   "Diskdelta__V1__AnswerHeader",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__AnswerHeader),
-  13,
+  14,
   diskdelta__v1__answer_header__field_descriptors,
   diskdelta__v1__answer_header__field_indices_by_name,
   1,  diskdelta__v1__answer_header__number_ranges,

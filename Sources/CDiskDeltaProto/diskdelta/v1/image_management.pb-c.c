@@ -862,7 +862,7 @@ void   diskdelta__v1__validation_problem__free_unpacked
   assert(message->base.descriptor == &diskdelta__v1__validation_problem__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_changes_request__field_descriptors[8] =
+static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_changes_request__field_descriptors[11] =
 {
   {
     "path",
@@ -960,12 +960,51 @@ static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_changes_re
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "assume_at_rest",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__GetVirtualDiskChangesRequest, assume_at_rest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "image_format",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__GetVirtualDiskChangesRequest, image_format),
+    &diskdelta__v1__image_format__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "if_size",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Diskdelta__V1__GetVirtualDiskChangesRequest, guard_case),
+    offsetof(Diskdelta__V1__GetVirtualDiskChangesRequest, if_size),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__get_virtual_disk_changes_request__field_indices_by_name[] = {
+  8,   /* field[8] = assume_at_rest */
   4,   /* field[4] = byte_length */
   3,   /* field[3] = byte_offset */
   5,   /* field[5] = granularity */
   6,   /* field[6] = if_epoch */
+  10,   /* field[10] = if_size */
+  9,   /* field[9] = image_format */
   1,   /* field[1] = limit_id */
   7,   /* field[7] = on_unavailable */
   0,   /* field[0] = path */
@@ -974,7 +1013,7 @@ static const unsigned diskdelta__v1__get_virtual_disk_changes_request__field_ind
 static const ProtobufCIntRange diskdelta__v1__get_virtual_disk_changes_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_changes_request__descriptor =
 {
@@ -984,7 +1023,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_changes_request
   "Diskdelta__V1__GetVirtualDiskChangesRequest",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__GetVirtualDiskChangesRequest),
-  8,
+  11,
   diskdelta__v1__get_virtual_disk_changes_request__field_descriptors,
   diskdelta__v1__get_virtual_disk_changes_request__field_indices_by_name,
   1,  diskdelta__v1__get_virtual_disk_changes_request__number_ranges,
@@ -1157,7 +1196,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__batch_disk_end__descriptor =
   (ProtobufCMessageInit) diskdelta__v1__batch_disk_end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_allocation_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_allocation_request__field_descriptors[8] =
 {
   {
     "path",
@@ -1219,18 +1258,57 @@ static const ProtobufCFieldDescriptor diskdelta__v1__get_virtual_disk_allocation
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "assume_at_rest",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__GetVirtualDiskAllocationRequest, assume_at_rest),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "image_format",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__GetVirtualDiskAllocationRequest, image_format),
+    &diskdelta__v1__image_format__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "if_size",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    offsetof(Diskdelta__V1__GetVirtualDiskAllocationRequest, guard_case),
+    offsetof(Diskdelta__V1__GetVirtualDiskAllocationRequest, if_size),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__get_virtual_disk_allocation_request__field_indices_by_name[] = {
+  5,   /* field[5] = assume_at_rest */
   2,   /* field[2] = byte_length */
   1,   /* field[1] = byte_offset */
   3,   /* field[3] = granularity */
   4,   /* field[4] = if_epoch */
+  7,   /* field[7] = if_size */
+  6,   /* field[6] = image_format */
   0,   /* field[0] = path */
 };
 static const ProtobufCIntRange diskdelta__v1__get_virtual_disk_allocation_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_allocation_request__descriptor =
 {
@@ -1240,7 +1318,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__get_virtual_disk_allocation_requ
   "Diskdelta__V1__GetVirtualDiskAllocationRequest",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__GetVirtualDiskAllocationRequest),
-  5,
+  8,
   diskdelta__v1__get_virtual_disk_allocation_request__field_descriptors,
   diskdelta__v1__get_virtual_disk_allocation_request__field_indices_by_name,
   1,  diskdelta__v1__get_virtual_disk_allocation_request__number_ranges,
@@ -1350,7 +1428,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__changes_summary__descriptor =
   (ProtobufCMessageInit) diskdelta__v1__changes_summary__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_request__field_descriptors[2] =
 {
   {
     "path",
@@ -1364,14 +1442,27 @@ static const ProtobufCFieldDescriptor diskdelta__v1__virtual_hard_disk_request__
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "image_format",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_ENUM,
+    0,   /* quantifier_offset */
+    offsetof(Diskdelta__V1__VirtualHardDiskRequest, image_format),
+    &diskdelta__v1__image_format__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned diskdelta__v1__virtual_hard_disk_request__field_indices_by_name[] = {
+  1,   /* field[1] = image_format */
   0,   /* field[0] = path */
 };
 static const ProtobufCIntRange diskdelta__v1__virtual_hard_disk_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor diskdelta__v1__virtual_hard_disk_request__descriptor =
 {
@@ -1381,7 +1472,7 @@ const ProtobufCMessageDescriptor diskdelta__v1__virtual_hard_disk_request__descr
   "Diskdelta__V1__VirtualHardDiskRequest",
   "diskdelta.v1",
   sizeof(Diskdelta__V1__VirtualHardDiskRequest),
-  1,
+  2,
   diskdelta__v1__virtual_hard_disk_request__field_descriptors,
   diskdelta__v1__virtual_hard_disk_request__field_indices_by_name,
   1,  diskdelta__v1__virtual_hard_disk_request__number_ranges,

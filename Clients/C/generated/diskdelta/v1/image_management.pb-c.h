@@ -96,6 +96,12 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__WINDOW__CASE)
 } Diskdelta__V1__GetVirtualDiskChangesRequest__WindowCase;
 
+typedef enum {
+  DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__GUARD__NOT_SET = 0,
+  DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__GUARD_IF_SIZE = 11
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__GUARD__CASE)
+} Diskdelta__V1__GetVirtualDiskChangesRequest__GuardCase;
+
 struct  Diskdelta__V1__GetVirtualDiskChangesRequest
 {
   ProtobufCMessage base;
@@ -125,14 +131,28 @@ struct  Diskdelta__V1__GetVirtualDiskChangesRequest
    */
   char *if_epoch;
   Diskdelta__V1__OnUnavailable on_unavailable;
+  /*
+   * The caller knows that whoever has a file of the disk open for writing is quiet: the answer does not wait for proof that
+   * the files are at rest, and is not refused with DISK_IN_USE. A change that shows is EPOCH_CHANGED all the same.
+   */
+  protobuf_c_boolean assume_at_rest;
+  /*
+   * The format of a file whose name claims none, and leave to take a file whose name claims a raw disk for one although it
+   * begins like another format. It never overrides what a name claims: INVALID_PARAMETER. UNKNOWN: as the name claims.
+   */
+  Diskdelta__V1__ImageFormat image_format;
   Diskdelta__V1__GetVirtualDiskChangesRequest__WindowCase window_case;
   union {
     uint64_t byte_length;
   };
+  Diskdelta__V1__GetVirtualDiskChangesRequest__GuardCase guard_case;
+  union {
+    uint64_t if_size;
+  };
 };
 #define DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__get_virtual_disk_changes_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_FAIL, DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__WINDOW__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, DISKDELTA__V1__ON_UNAVAILABLE__ON_UNAVAILABLE_FAIL, 0, DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_UNKNOWN, DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__WINDOW__NOT_SET, {0}, DISKDELTA__V1__GET_VIRTUAL_DISK_CHANGES_REQUEST__GUARD__NOT_SET, {0} }
 
 
 struct  Diskdelta__V1__GetVirtualDiskChangesBatchRequest
@@ -202,6 +222,12 @@ typedef enum {
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__WINDOW__CASE)
 } Diskdelta__V1__GetVirtualDiskAllocationRequest__WindowCase;
 
+typedef enum {
+  DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__GUARD__NOT_SET = 0,
+  DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__GUARD_IF_SIZE = 8
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__GUARD__CASE)
+} Diskdelta__V1__GetVirtualDiskAllocationRequest__GuardCase;
+
 struct  Diskdelta__V1__GetVirtualDiskAllocationRequest
 {
   ProtobufCMessage base;
@@ -212,14 +238,23 @@ struct  Diskdelta__V1__GetVirtualDiskAllocationRequest
   uint64_t byte_offset;
   uint64_t granularity;
   char *if_epoch;
+  /*
+   * These as in GetVirtualDiskChangesRequest.
+   */
+  protobuf_c_boolean assume_at_rest;
+  Diskdelta__V1__ImageFormat image_format;
   Diskdelta__V1__GetVirtualDiskAllocationRequest__WindowCase window_case;
   union {
     uint64_t byte_length;
   };
+  Diskdelta__V1__GetVirtualDiskAllocationRequest__GuardCase guard_case;
+  union {
+    uint64_t if_size;
+  };
 };
 #define DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__get_virtual_disk_allocation_request__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__WINDOW__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string, 0, DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_UNKNOWN, DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__WINDOW__NOT_SET, {0}, DISKDELTA__V1__GET_VIRTUAL_DISK_ALLOCATION_REQUEST__GUARD__NOT_SET, {0} }
 
 
 /*
@@ -253,10 +288,14 @@ struct  Diskdelta__V1__VirtualHardDiskRequest
    * The disk, as `ROOT/relative/path` or by an absolute path inside a root.
    */
   char *path;
+  /*
+   * As in GetVirtualDiskChangesRequest.
+   */
+  Diskdelta__V1__ImageFormat image_format;
 };
 #define DISKDELTA__V1__VIRTUAL_HARD_DISK_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__virtual_hard_disk_request__descriptor) \
-    , (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_UNKNOWN }
 
 
 /*

@@ -88,6 +88,8 @@ struct diskdelta_answer_header {
     /* Where the changes could not be told and the request took something else for them: why. REASON_NONE and empty otherwise. */
     diskdelta_reason basis_reason;
     const char *basis_message;
+    /* Whether the request asked to assume that the files are at rest, so that nothing proved it. */
+    bool assumed_at_rest;
 };
 
 /* A batch as runs. A batch starts where the one before it ended (`processed_end`), the first at the start of the window. */

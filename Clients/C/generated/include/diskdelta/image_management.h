@@ -101,6 +101,18 @@ struct diskdelta_get_virtual_disk_changes_request {
     /* Where not empty: the epoch the disk must be in, else the answer is EPOCH_CHANGED. */
     const char *if_epoch;
     diskdelta_on_unavailable on_unavailable;
+    /*
+     * The caller knows that whoever has a file of the disk open for writing is quiet: the answer does not wait for proof that
+     * the files are at rest, and is not refused with DISK_IN_USE. A change that shows is EPOCH_CHANGED all the same.
+     */
+    bool assume_at_rest;
+    /*
+     * The format of a file whose name claims none, and leave to take a file whose name claims a raw disk for one although it
+     * begins like another format. It never overrides what a name claims: INVALID_PARAMETER. UNKNOWN: as the name claims.
+     */
+    diskdelta_image_format image_format;
+    bool has_if_size;
+    uint64_t if_size;
 };
 
 /* Starts every diskdelta_get_virtual_disk_changes_request: everything else is 0 or empty. */
@@ -156,6 +168,11 @@ struct diskdelta_get_virtual_disk_allocation_request {
     uint64_t byte_length;
     uint64_t granularity;
     const char *if_epoch;
+    /* These as in GetVirtualDiskChangesRequest. */
+    bool assume_at_rest;
+    diskdelta_image_format image_format;
+    bool has_if_size;
+    uint64_t if_size;
 };
 
 /* Starts every diskdelta_get_virtual_disk_allocation_request: everything else is 0 or empty. */
@@ -181,6 +198,8 @@ struct diskdelta_virtual_hard_disk_request {
     size_t struct_size;
     /* The disk, as `ROOT/relative/path` or by an absolute path inside a root. */
     const char *path;
+    /* As in GetVirtualDiskChangesRequest. */
+    diskdelta_image_format image_format;
 };
 
 /* Starts every diskdelta_virtual_hard_disk_request: everything else is 0 or empty. */

@@ -126,10 +126,14 @@ struct  Diskdelta__V1__AnswerHeader
    */
   Diskdelta__V1__Reason basis_reason;
   char *basis_message;
+  /*
+   * Whether the request asked to assume that the files are at rest, so that nothing proved it.
+   */
+  protobuf_c_boolean assumed_at_rest;
 };
 #define DISKDELTA__V1__ANSWER_HEADER__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&diskdelta__v1__answer_header__descriptor) \
-    , (char *)protobuf_c_empty_string, DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_UNKNOWN, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, DISKDELTA__V1__ANSWER_BASIS__ANSWER_BASIS_UNKNOWN, 0, 0, 0, DISKDELTA__V1__REASON__REASON_NONE, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_UNKNOWN, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, DISKDELTA__V1__ANSWER_BASIS__ANSWER_BASIS_UNKNOWN, 0, 0, 0, DISKDELTA__V1__REASON__REASON_NONE, (char *)protobuf_c_empty_string, 0 }
 
 
 /*

@@ -1,5 +1,4 @@
 import Foundation
-import TestSupport
 import Testing
 
 /// What protobuf-c cannot do, or not safely, is refused with its place before anything is written.

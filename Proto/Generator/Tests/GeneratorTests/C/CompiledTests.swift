@@ -1,5 +1,4 @@
 import Foundation
-import TestSupport
 import Testing
 
 /// What is generated compiles as C11 without a warning, and its public headers name nothing of protobuf-c.
