@@ -10,14 +10,14 @@ extension DiskService: ImageManagementService {
         _ request: GetVirtualDiskChangesRequest,
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
-        try answer(try Question(request), about: request.path, context)
+        try await answer(try Question(request), about: request.path, context)
     }
 
     public func getVirtualDiskAllocation(
         _ request: GetVirtualDiskAllocationRequest,
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
-        try answer(Question(request), about: request.path, context)
+        try await answer(Question(request), about: request.path, context)
     }
 
     public func getVirtualDiskChangesBatch(
@@ -74,7 +74,8 @@ extension Question {
             length: request.byteLength,
             granularity: request.granularity == 0 ? nil : request.granularity,
             ifEpoch: request.ifEpoch,
-            onUnavailable: onUnavailable
+            onUnavailable: onUnavailable,
+            assumesRest: request.assumeAtRest
         )
     }
 
@@ -84,7 +85,8 @@ extension Question {
             offset: request.byteOffset,
             length: request.byteLength,
             granularity: request.granularity == 0 ? nil : request.granularity,
-            ifEpoch: request.ifEpoch
+            ifEpoch: request.ifEpoch,
+            assumesRest: request.assumeAtRest
         )
     }
 }

@@ -17,6 +17,10 @@ public struct DiskService: Sendable {
     private let view: @Sendable (CallContext, Permission) -> View
     private let heartbeat: Heartbeat
     private let chains: ChainCache
+    private let looks = FileLooks()
+
+    /// How often a disk is opened of whose files nothing proves that they are at rest.
+    private static let maximumLooks = 4
 
     /// Answers everybody about all of `files`.
     public init(files: any ImageFiles) {
@@ -47,11 +51,16 @@ public struct DiskService: Sendable {
     }
 
     /// Opens a disk in those files where the caller has the permission, each of its layers too.
-    func openDisk(_ name: String, for permission: Permission, _ context: CallContext) throws(CallError) -> OpenDisk {
+    func openDisk(
+        _ name: String,
+        for permission: Permission,
+        assumingRest assumesRest: Bool = false,
+        _ context: CallContext
+    ) throws(CallError) -> OpenDisk {
         context.notes.disk = name
         let view = view(context, permission)
         do throws(ImageError) {
-            return try chains.open(name, view.roots, in: view.files)
+            return try chains.open(name, view.roots, in: view.files, assumingRest: assumesRest)
         } catch {
             throw CallError(error)
         }
@@ -63,13 +72,7 @@ public struct DiskService: Sendable {
         about path: String,
         _ context: CallContext
     ) async throws(CallError) -> ChangesSummary {
-        let disk = try openDisk(path, for: .query, context)
-        let plan: Plan
-        do throws(QueryError) {
-            plan = try Plan(question, about: disk.chain)
-        } catch {
-            throw CallError(error, resumeOffset: question.offset)
-        }
+        let (disk, plan) = try await plan(question, about: path, context)
         defer { withExtendedLifetime(disk) {} }
         return try await RangeSummary.run(plan, disk: path, heartbeat)
     }
@@ -78,19 +81,50 @@ public struct DiskService: Sendable {
         _ question: Question,
         about path: String,
         _ context: CallContext
-    ) throws(CallError) -> RangeAnswerStream {
-        let disk = try openDisk(path, for: .query, context)
+    ) async throws(CallError) -> RangeAnswerStream {
         context.notes.namesEpoch = !(question.ifEpoch ?? "").isEmpty
-        do throws(QueryError) {
-            return RangeAnswerStream(
-                try Plan(question, about: disk.chain),
-                of: disk,
-                named: path,
-                maximumMessage: context.maximumMessage,
-                heartbeat: heartbeat
-            )
-        } catch {
-            throw CallError(error, resumeOffset: question.offset)
+        let (disk, plan) = try await plan(question, about: path, context)
+        return RangeAnswerStream(
+            plan,
+            of: disk,
+            named: path,
+            maximumMessage: context.maximumMessage,
+            heartbeat: heartbeat
+        )
+    }
+
+    /// Opens a disk and plans the answer to a question about it.
+    ///
+    /// Where only the files' times can show that they are at rest, it waits, and opens them anew: what was read before is not
+    /// what the answer may rest on.
+    private func plan(
+        _ question: Question,
+        about path: String,
+        _ context: CallContext
+    ) async throws(CallError) -> (OpenDisk, Plan) {
+        for _ in 0..<Self.maximumLooks {
+            let wait: Duration
+            do {
+                let disk = try openDisk(path, for: .query, assumingRest: question.assumesRest, context)
+                let plan: Plan
+                do throws(QueryError) {
+                    plan = try Plan(question, about: disk.chain)
+                } catch {
+                    throw CallError(error, resumeOffset: question.offset)
+                }
+                guard let time = plan.wait(by: looks) else { return (disk, plan) }
+                wait = time
+            }
+            do {
+                try await Task.sleep(for: wait)
+            } catch {
+                throw CallError(.cancelled, "The call was cancelled")
+            }
         }
+        throw CallError(
+            .epochChanged,
+            "\(path) is written to all the time: ask with a --target below it, or when it is at rest",
+            resumeOffset: question.offset
+        )
     }
 }

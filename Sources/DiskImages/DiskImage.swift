@@ -63,6 +63,9 @@ extension DiskImage {
 }
 
 extension DiskImage {
+    /// The file that was opened, and those that hold a part of the image beside it.
+    public var files: [ImageFile] { [file] + furtherFiles }
+
     /// Whether the image is still what it was when it was opened, as far as its files' sizes and times and its headers tell.
     ///
     /// False also where it cannot be looked at: a file that is being written may be in any state.

@@ -72,3 +72,13 @@ public struct ImageError: Error, Hashable, Sendable, CustomStringConvertible {
         return text
     }
 }
+
+extension ImageError {
+    /// Whether it says that the content of a file is not what it should be.
+    var isAboutContent: Bool {
+        switch code {
+        case .corrupt, .notADisk, .parentMismatch: true
+        default: false
+        }
+    }
+}

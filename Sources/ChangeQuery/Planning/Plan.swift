@@ -26,6 +26,8 @@ public struct Plan {
     /// disk's very end aside.
     public let unit: UInt64
     public let epoch: Epoch
+    /// Whether nothing proved that the files are at rest, because the question says that they are.
+    public var assumesRest: Bool { evidence.assumesRest }
     /// Why the changes can't be told, where they were asked for and the basis is another; nil else.
     public let unavailability: QueryError?
 
@@ -38,15 +40,18 @@ public struct Plan {
 
     /// Plans the answer to `question` about a disk.
     ///
+    /// A plan is one to answer by only if ``wait(by:)`` says so.
+    ///
     /// - Throws: `baselineMalformed`, `baselineUnknown`, `baselineAmbiguous`, `trackingDisabled`, `baselineInconsistent`,
-    ///   `invalidParameter`, `offsetOutOfRange`, `epochChanged`; and what reading recorded points throws.
+    ///   `invalidParameter`, `offsetOutOfRange`, `epochChanged`; what reading recorded points throws; and `inUse` where somebody
+    ///   has a file of the target, or below it, open for writing.
     public init(_ question: Question, about chain: DiskChain) throws(QueryError) {
         let subject: Subject
         do throws(QueryError) {
             subject = try Subject.of(question, about: chain)
         } catch {
             // What a file that is being written to seems to have is neither an answer nor a reason.
-            if error.code.imageCode != nil { try Evidence(layers: chain.layers, catalogue: chain.catalogue).check() }
+            if error.code.imageCode != nil { try Self.evidence(of: chain, from: 0, question).check() }
             throw error
         }
         basis = subject.basis
@@ -59,7 +64,8 @@ public struct Plan {
         sector = span.sector
         window = try Window(offset: question.offset, length: question.length, size: size, sector: sector)
         granularity = max(try Self.granularity(question.granularity, sector: sector), span.granularity)
-        evidence = Evidence(layers: Array(chain.layers[span.firstLayer...]), catalogue: chain.catalogue)
+        evidence = Self.evidence(of: chain, from: span.firstLayer, question)
+        try evidence.check()
         epoch = evidence.epoch
         if let expected = question.ifEpoch, !expected.isEmpty, expected != epoch.description {
             throw QueryError(
@@ -71,6 +77,18 @@ public struct Plan {
         let boundaries =
             granularity | (window.length == 0 ? 0 : window.start | (window.end == size ? 0 : window.end))
         unit = boundaries & (~boundaries &+ 1)
+    }
+
+    /// How long to wait before the disk may be opened anew and asked once more, where nothing but its rest until then shows that
+    /// its files are at rest; nil where they are, or the question assumes it.
+    public func wait(by looks: FileLooks) -> Duration? { evidence.wait(by: looks) }
+
+    private static func evidence(of chain: DiskChain, from layer: Int, _ question: Question) -> Evidence {
+        Evidence(
+            layers: Array(chain.layers[layer...]),
+            catalogue: chain.catalogue,
+            assumesRest: question.assumesRest
+        )
     }
 
     private static func granularity(_ asked: UInt64?, sector: UInt64) throws(QueryError) -> UInt64 {

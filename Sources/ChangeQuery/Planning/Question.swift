@@ -29,6 +29,8 @@ public struct Question: Hashable, Sendable {
     public var ifEpoch: String?
     /// Of no concern for an allocation.
     public var onUnavailable: OnUnavailable
+    /// Whether the caller knows that whoever has a file of the disk open for writing is quiet.
+    public var assumesRest: Bool
 
     public init(
         _ subject: Subject,
@@ -36,7 +38,8 @@ public struct Question: Hashable, Sendable {
         length: UInt64? = nil,
         granularity: UInt64? = nil,
         ifEpoch: String? = nil,
-        onUnavailable: OnUnavailable = .fail
+        onUnavailable: OnUnavailable = .fail,
+        assumesRest: Bool = false
     ) {
         self.subject = subject
         self.offset = offset
@@ -44,5 +47,6 @@ public struct Question: Hashable, Sendable {
         self.granularity = granularity
         self.ifEpoch = ifEpoch
         self.onUnavailable = onUnavailable
+        self.assumesRest = assumesRest
     }
 }

@@ -94,7 +94,8 @@ extension AnswerHeader {
             windowOffset: plan.window.start,
             windowLength: plan.window.length,
             basisReason: plan.unavailability.map { CallError.reason(of: $0.code) } ?? .none,
-            basisMessage: plan.unavailability?.message ?? ""
+            basisMessage: plan.unavailability?.message ?? "",
+            assumedAtRest: plan.assumesRest
         )
     }
 }

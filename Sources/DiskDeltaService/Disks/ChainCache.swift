@@ -6,7 +6,8 @@ internal import Synchronization
 /// A chain is used by one answer at a time, so it is taken out for as long as it is used, and several of one disk may be there.
 /// Nothing is concluded from a chain having been opened before: it is used again only where the caller's own files, with what
 /// the policy lets him see now, lead to the same files in the same state (``DiskChain/isCurrent(in:)``). Chains that nobody
-/// uses are looked at every few seconds, so that a file that was deleted or replaced is not held for long.
+/// uses are looked at every few seconds, so that a file that was deleted or replaced is not held for long. A chain is kept only
+/// if what was read of it is proved for as long as its files' times stay what they are (``DiskChain/isDependable``).
 final class ChainCache: Sendable {
     /// A chain is no `Sendable`, but those in here are nobody else's.
     private struct State: @unchecked Sendable {
@@ -24,12 +25,19 @@ final class ChainCache: Sendable {
     }
 
     /// A disk, from here or opened now. It is given back when the last reference to it goes.
-    func open(_ name: String, _ roots: RootSelection, in files: any ImageFiles) throws(ImageError) -> OpenDisk {
+    ///
+    /// - Parameter assumesRest: as of ``DiskChain/open(_:in:assumingRest:)``.
+    func open(
+        _ name: String,
+        _ roots: RootSelection,
+        in files: any ImageFiles,
+        assumingRest assumesRest: Bool = false
+    ) throws(ImageError) -> OpenDisk {
         let key = IdleChains.Key(name: name, roots: roots)
         while let idle = take(key) {
             if idle.isCurrent(in: files) { return OpenDisk(idle, of: self, key) }
         }
-        return OpenDisk(try DiskChain.open(name, in: files), of: self, key)
+        return OpenDisk(try DiskChain.open(name, in: files, assumingRest: assumesRest), of: self, key)
     }
 
     private func take(_ key: IdleChains.Key) -> DiskChain? {
@@ -37,6 +45,7 @@ final class ChainCache: Sendable {
     }
 
     fileprivate func giveBack(_ chain: DiskChain, _ key: IdleChains.Key) {
+        guard chain.isDependable else { return }
         let chain = UncheckedChain(chain: chain)
         let mustWatch = state.withLock { state in
             guard let chain = chain.chain else { return false }

@@ -4,13 +4,14 @@ internal import Foundation
 
 /// The files inside the roots of a server, and nothing else.
 ///
-/// A name is `ROOT/relative/path`, or an absolute path inside a root. The kernel itself resolves it beneath the root's
-/// folder (`openat2` with RESOLVE_BENEATH), so that no symbolic link and no race of renames leads outside.
+/// A name is `ROOT/relative/path`, or an absolute path inside a root. It is followed beneath the root's open folder
+/// (``PathWalk``), so that no symbolic link and no race of renames leads outside. What a file refers to by a relative path is
+/// followed from the open folder in which that file was found.
 public struct RootedFiles: ImageFiles {
     /// A root, and its folder held open.
     private struct OpenRoot: Sendable {
         let root: Root
-        let directory: DirectoryHandle
+        let directory: Folder
         /// Whether the caller may use it. A root that he may not use is not there for him, and neither is what lies in it.
         var isAllowed = true
     }
@@ -24,9 +25,21 @@ public struct RootedFiles: ImageFiles {
             guard !opened.contains(where: { $0.root.name == root.name }) else {
                 throw RootError(message: "Two roots are named \(root.name)")
             }
-            opened.append(OpenRoot(root: root, directory: try DirectoryHandle(root)))
+            opened.append(OpenRoot(root: root, directory: try Self.folder(of: root)))
         }
         self.roots = opened
+    }
+
+    private static func folder(of root: Root) throws(RootError) -> Folder {
+        let descriptor = diskdelta_open_folder(AT_FDCWD, root.directory)
+        let failure = errno
+        guard descriptor >= 0, let folder = try? Folder(takingDescriptor: descriptor, name: root.directory) else {
+            throw RootError(
+                message:
+                    "The root \(root.name), \(root.directory), cannot be opened: \(String(cString: strerror(failure)))"
+            )
+        }
+        return folder
     }
 
     /// The same roots for somebody who may use only some of them: the others answer as if they did not exist. A root inside
@@ -83,19 +96,23 @@ public struct RootedFiles: ImageFiles {
         let parts = PathParts.components(of: path)
         let folder = path.hasPrefix("/") ? [] : PathParts.components(of: child.path).dropLast()
         let isFolder = Self.namesFolder(path)
+        let start = path.hasPrefix("/") ? nil : child.folder.map { (folder: $0, parts: parts) }
         guard !child.name.hasPrefix("/") else {
             let name = "/" + Self.resolved(folder + parts).joined(separator: "/")
-            return try open(folder + parts, name: name, refusedAs: name, isFolder: isFolder)
+            return try open(folder + parts, from: start, name: name, refusedAs: name, isFolder: isFolder)
         }
         // Where the roots themselves are is not told to a client who has not named them by it.
-        return try open(folder + parts, name: nil, refusedAs: path, isFolder: isFolder)
+        return try open(folder + parts, from: start, name: nil, refusedAs: path, isFolder: isFolder)
     }
 
     /// Opens an absolute path in the innermost root that it leads to.
     ///
-    /// - Parameter name: what the file is called; nil for its name below the root.
+    /// - Parameters:
+    ///   - start: an open folder and the path from there, where the path is relative to that; nil for the root itself.
+    ///   - name: what the file is called; nil for its name below the root.
     private func open(
         _ absolute: [String],
+        from start: (folder: Folder, parts: [String])? = nil,
         name: String?,
         refusedAs refusedName: String,
         isFolder: Bool
@@ -108,12 +125,13 @@ public struct RootedFiles: ImageFiles {
         // Behind a symbolic link ".." leads elsewhere than the text says, and only the kernel knows where.
         if let unresolved = innermost({ Self.part(of: absolute, below: $0) }) { (root, relative) = unresolved }
         guard root.isAllowed else { throw Self.outside(refusedName) }
-        return try open(relative, in: root, name: name, isFolder: isFolder)
+        return try open(relative, in: root, from: start, name: name, isFolder: isFolder)
     }
 
     private func open(
         _ relative: [String],
         in opened: OpenRoot,
+        from start: (folder: Folder, parts: [String])? = nil,
         name: String,
         isFolder: Bool
     ) throws(ImageError) -> ImageFile {
@@ -122,10 +140,7 @@ public struct RootedFiles: ImageFiles {
         guard innermost({ Self.part(of: textual, below: $0) })?.root.isAllowed ?? true else {
             throw ImageError.opening(name, failedWith: ENOENT)
         }
-        // With the slash the kernel takes a folder only.
-        let path = relative.isEmpty ? "." : relative.joined(separator: "/") + (isFolder ? "/" : "")
-        let descriptor = diskdelta_open_beneath(opened.directory.descriptor, path)
-        guard descriptor >= 0 else { throw ImageError.opening(name, failedWith: errno) }
+        let (descriptor, folder) = try descriptor(of: relative, in: opened, from: start, name: name, isFolder: isFolder)
         // A symbolic link may have led into another root.
         guard roots.allSatisfy(\.isAllowed) || isInAllowedRoot(descriptor) else {
             close(descriptor)
@@ -134,8 +149,31 @@ public struct RootedFiles: ImageFiles {
         return try ImageFile(
             takingDescriptor: descriptor,
             name: name,
-            path: opened.root.directory + "/" + path
+            path: opened.root.directory + "/" + relative.joined(separator: "/"),
+            folder: folder
         )
+    }
+
+    private func descriptor(
+        of relative: [String],
+        in opened: OpenRoot,
+        from start: (folder: Folder, parts: [String])?,
+        name: String,
+        isFolder: Bool
+    ) throws(ImageError) -> (Int32, Folder) {
+        do throws(PathWalk.Failure) {
+            if let start {
+                do throws(PathWalk.Failure) {
+                    return try PathWalk.open(start.parts, from: start.folder, isFolder: isFolder)
+                } catch {
+                    // It leads out of the root in which its child was found, but perhaps into another.
+                    guard error.code == EXDEV else { throw error }
+                }
+            }
+            return try PathWalk.open(relative, from: opened.directory, isFolder: isFolder)
+        } catch {
+            throw ImageError.opening(name, failedWith: error.code)
+        }
     }
 
     private static func outside(_ name: String) -> ImageError {
@@ -212,24 +250,5 @@ public struct RootedFiles: ImageFiles {
             }
         }
         return parts
-    }
-}
-
-/// A folder held open, so that what is resolved beneath it stays beneath it when it is renamed.
-private final class DirectoryHandle: Sendable {
-    let descriptor: Int32
-
-    init(_ root: Root) throws(RootError) {
-        descriptor = Foundation.open(root.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw RootError(
-                message:
-                    "The root \(root.name), \(root.directory), cannot be opened: \(String(cString: strerror(errno)))"
-            )
-        }
-    }
-
-    deinit {
-        close(descriptor)
     }
 }

@@ -49,16 +49,27 @@ public final class DiskChain {
     /// Where a file changes meanwhile, the disk is opened again, a few times. A disk whose leaf is written all the time is
     /// opened all the same: its layers below may be at rest. Whoever reads looks at each again (``DiskImage/isUnchanged``).
     ///
+    /// - Parameter assumesRest: whether the caller knows that nobody writes, so that what is wrong with a file is told although
+    ///   somebody has it open for writing.
     /// - Throws: `fileNotFound`, `accessDenied`, `notADisk`, `unsupported`, `corrupt`, `readFailed` for the leaf; these and
     ///   `parentNotFound`, `parentMismatch`, `pathNotAllowed`, `chainCycle` for a parent; `resourceLimit` where the chain
     ///   is longer than `maximumDepth` or the process has no descriptor left; `changed` where it cannot be opened and its files
-    ///   change all the time.
-    public static func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
+    ///   change all the time; `inUse` where somebody has a file open for writing that cannot be made out.
+    public static func open(
+        _ name: String,
+        in files: some ImageFiles,
+        assumingRest assumesRest: Bool = false
+    ) throws(ImageError) -> DiskChain {
         var attempts = 1
         while true {
             let observed = ObservedFiles(files)
             let chain = Result { () throws(ImageError) in try openOnce(name, in: observed) }
-            if observed.areAtRest { return try chain.get() }
+            if observed.areAtRest, observed.areWhereTheyWere {
+                if case .failure(let error) = chain, error.isAboutContent, !assumesRest, let file = observed.fileInUse {
+                    throw file.inUseError
+                }
+                return try chain.get()
+            }
             guard attempts < maximumAttempts else {
                 if case .success(let chain) = chain { return chain }
                 throw ImageError(.changed, "The disk is written to while it is opened: ask again.", path: name)
@@ -86,6 +97,12 @@ public final class DiskChain {
             catalogue: chain.catalogue,
             lookups: files.lookups
         )
+    }
+
+    /// Whether what was read of the disk stays true for as long as its files' sizes and times stay what they are, so that it can
+    /// be used for another question.
+    public var isDependable: Bool {
+        layers.allSatisfy { $0.files.allSatisfy(\.isDependable) } && catalogue?.isDependable ?? true
     }
 
     /// Whether every file of the disk is still what it was when it was opened.

@@ -6,29 +6,14 @@ internal import Synchronization
 /// Every decision of opening rests on it: the file that a name leads to, the candidates for a parent that were not there, and
 /// those that were and had another identity.
 struct FileLookups: Sendable {
-    /// What a file was when it was found.
-    private struct Stamp: Hashable {
-        let identity: ImageFile.Identity
-        let size: UInt64
-        let modificationTime: Int64
-        let changeTime: Int64
-
-        init(_ file: ImageFile) {
-            identity = file.identity
-            size = file.size
-            modificationTime = file.modificationTime
-            changeTime = file.changeTime
-        }
-    }
-
     private enum Finding: Hashable {
-        case file(Stamp)
+        case file(FileStamp)
         case nothing(ImageError.Code)
 
         init(_ result: Result<ImageFile, ImageError>) {
             self =
                 switch result {
-                case .success(let file): .file(Stamp(file))
+                case .success(let file): .file(FileStamp(file))
                 case .failure(let error): .nothing(error.code)
                 }
         }
@@ -49,6 +34,12 @@ struct FileLookups: Sendable {
 
     mutating func add(_ path: String, besides child: ImageFile?, _ result: Result<ImageFile, ImageError>) {
         lookups.append(Lookup(path: path, child: child, finding: Finding(result)))
+    }
+
+    /// Whether some look-up began elsewhere than in the folder of the file that asked for it. What it passed may have been
+    /// exchanged between two look-ups, so that each is right and both together are not.
+    var leaveFolders: Bool {
+        lookups.contains { $0.child != nil && ($0.path.hasPrefix("/") || PathParts.components(of: $0.path).contains("..")) }
     }
 
     /// Whether every look-up has the same result in `files` now.
@@ -88,6 +79,18 @@ final class ObservedFiles: ImageFiles {
     var areAtRest: Bool {
         state.withLock(\.opened).allSatisfy { file in !file.isFresh && (try? file.isUnchanged()) == true }
     }
+
+    /// Whether what was found is what would be found now, as far as look-ups could pass by each other.
+    var areWhereTheyWere: Bool {
+        let lookups = lookups
+        return !lookups.leaveFolders || lookups.areRepeated(in: files)
+    }
+
+    /// A file that was opened while somebody had it open for writing.
+    var fileInUse: ImageFile? { state.withLock { state in state.opened.first { $0.rest == .inUse } } }
+
+    /// A file that has changed since it was opened.
+    var changedFile: ImageFile? { state.withLock { state in state.opened.first { (try? $0.isUnchanged()) != true } } }
 
     /// Waits until another change of the files would show in their times: some milliseconds, and not for long.
     func waitUntilChangesShow() {

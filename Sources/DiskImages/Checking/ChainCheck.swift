@@ -3,8 +3,17 @@ extension DiskChain {
     ///
     /// - Returns: what was found: problems of the chain, then those of each file that could be opened, leaf first.
     /// - Throws: where the disk cannot be looked at: `fileNotFound`, `pathNotAllowed`, `accessDenied`, `unsupported`,
-    ///   `readFailed`, `resourceLimit`.
+    ///   `readFailed`, `resourceLimit`; where it is not at rest, so that what seems wrong may be a write under way: `inUse`,
+    ///   `changed`.
     public static func check(_ name: String, in files: some ImageFiles) throws(ImageError) -> ImageCheckReport {
+        let observed = ObservedFiles(files)
+        let report = Result { () throws(ImageError) in try checkOnce(name, in: observed) }
+        if let file = observed.fileInUse { throw file.inUseError }
+        if let file = observed.changedFile { throw file.error(.changed, "The file changed while it was checked: check it again.") }
+        return try report.get()
+    }
+
+    private static func checkOnce(_ name: String, in files: ObservedFiles) throws(ImageError) -> ImageCheckReport {
         let file = try files.open(name)
         var report = ImageCheckReport()
         var layers: [any DiskImage] = []

@@ -3,8 +3,7 @@ internal import Glibc
 extension ImageFile {
     /// Whether the file is still as it was when it was opened, as far as its size and its times tell.
     ///
-    /// A writer that keeps the file open and its times unchanged is not noticed: one that writes through a mapping of the file
-    /// in memory, until the system writes that back.
+    /// They tell of every change only if nobody was writing to the file when it was opened: ``rest``.
     public func isUnchanged() throws(ImageError) -> Bool {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {

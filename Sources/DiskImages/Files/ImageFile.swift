@@ -29,13 +29,26 @@ public final class ImageFile: StructureFile {
     /// Whether the file was changed so shortly before it was opened that the next change may have the same times. What is read
     /// from it then cannot be told from what is read after that change.
     public let isFresh: Bool
+    /// The folder in which it was opened; nil if that is not known.
+    public let folder: Folder?
+    /// When it was opened: before its times were noted and anything was read.
+    let openedAt = ContinuousClock.now
 
     let descriptor: Int32
+    private let standing: Standing
 
     /// Takes over an open descriptor, and closes it where this fails.
     ///
     /// - Throws: `notADisk` where it is not a regular file, `readFailed` where it cannot be examined.
-    public init(takingDescriptor descriptor: Int32, name: String, path: String) throws(ImageError) {
+    public init(
+        takingDescriptor descriptor: Int32,
+        name: String,
+        path: String,
+        folder: Folder? = nil
+    ) throws(ImageError) {
+        // In this order: a change after the clock was looked at has another time than what is noted, if that is older than the
+        // clock; and who writes is looked for after the times were noted, or a write that begins between would be missed.
+        let now = Self.fileClock
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             let failure = errno
@@ -53,8 +66,16 @@ public final class ImageFile: StructureFile {
         identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
         modificationTime = Self.nanoseconds(status.st_mtim)
         changeTime = Self.nanoseconds(status.st_ctim)
-        isFresh = Self.isFresh(changedAt: changeTime, at: Self.fileClock)
+        isFresh = Self.isFresh(changedAt: changeTime, at: now)
+        self.folder = folder
+        standing = Standing(of: descriptor, changeTime: changeTime)
     }
+
+    /// Whether the file was at rest when it was opened.
+    public var rest: Rest { standing.rest }
+
+    /// Whether what was read from it stays true as long as its size and its times stay the same.
+    var isDependable: Bool { standing.rest == .proved && standing.timesNoteEverything && !isFresh }
 
     deinit {
         close(descriptor)

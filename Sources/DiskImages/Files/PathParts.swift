@@ -8,6 +8,12 @@ public enum PathParts {
         path.utf8.lastIndex(of: slash).map { String(Substring(path.utf8[...$0])) }
     }
 
+    /// The folder that a path leads through, with the slash behind it, and the name of the entry in it; either may be empty.
+    static func split(_ path: String) -> (folder: String, entry: String) {
+        guard let last = path.utf8.lastIndex(of: slash) else { return ("", path) }
+        return (String(Substring(path.utf8[...last])), String(Substring(path.utf8[path.utf8.index(after: last)...])))
+    }
+
     /// The parts between slashes, without empty ones.
     public static func components(of path: String) -> [String] {
         path.utf8.split(separator: slash).map { String(Substring($0)) }

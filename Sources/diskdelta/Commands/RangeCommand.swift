@@ -26,7 +26,7 @@ enum RangeCommand {
     /// Prints an answer as it arrives, all but its failure.
     static func print(_ stream: RangeStream, by printer: any RangePrinter) async throws {
         printer.print(header: stream.header)
-        FallbackWarning.tell(stream.header)
+        HeaderNotes.tell(stream.header)
         for try await batch in stream {
             printer.print(batch: batch)
         }

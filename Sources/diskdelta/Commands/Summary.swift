@@ -45,7 +45,7 @@ struct Summary: AsyncParsableCommand {
             )
         }
         let header = summary.header ?? AnswerHeader()
-        FallbackWarning.tell(header)
+        HeaderNotes.tell(header)
         let standardOutput = StandardOutput()
         switch output.format {
         case .ndjson, .json: standardOutput.write { $0 += object(summary, header) + [UInt8(ascii: "\n")] }
@@ -64,7 +64,7 @@ struct Summary: AsyncParsableCommand {
             line.field("target", header.target)
             line.field("epoch", header.epoch)
             line.field("basis", header.basis.word)
-            FallbackWarning.write(header, to: &line)
+            HeaderNotes.write(header, to: &line)
             line.field("complete", true)
             line.field("ranges", summary.ranges)
             line.field("bytes", summary.bytes)
@@ -81,7 +81,10 @@ struct Summary: AsyncParsableCommand {
         if !header.target.isEmpty { lines.append("target       \(header.target)") }
         lines += [
             "basis        \(header.basis.word)"
-                + (header.isFallback ? ", because: \(header.basisReason.name): \(header.basisMessage)" : ""),
+                + (header.isFallback ? ", because: \(header.basisReason.name): \(header.basisMessage)" : "")
+        ]
+        lines += HeaderNotes.lines(header)
+        lines += [
             "granularity  \(header.granularity.asSize)",
             "ranges       \(summary.ranges), the largest \(summary.largest.asSize)",
             "bytes        \(summary.bytes.asSize) (\(summary.dataBytes.asSize) data, \(summary.zeroBytes.asSize) zero)"

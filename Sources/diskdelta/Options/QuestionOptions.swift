@@ -30,7 +30,8 @@ extension GetVirtualDiskChangesRequest {
             byteLength: window.length?.bytes,
             granularity: window.granularity?.bytes ?? 0,
             ifEpoch: window.ifEpoch ?? "",
-            onUnavailable: window.onUnavailable.onUnavailable
+            onUnavailable: window.onUnavailable.onUnavailable,
+            assumeAtRest: window.assumesRest
         )
     }
 }
@@ -43,7 +44,8 @@ extension GetVirtualDiskAllocationRequest {
             byteOffset: window.offset?.bytes ?? 0,
             byteLength: window.length?.bytes,
             granularity: window.granularity?.bytes ?? 0,
-            ifEpoch: window.ifEpoch ?? ""
+            ifEpoch: window.ifEpoch ?? "",
+            assumeAtRest: window.assumesRest
         )
     }
 }

@@ -21,6 +21,12 @@ struct WindowOptions: ParsableArguments {
     )
     var onUnavailable = Fallback.fail
 
+    @Flag(
+        name: .customLong("assume-at-rest"),
+        help: "Answer although a program has the disk open for writing, or may have: you know that it writes nothing."
+    )
+    var assumesRest = false
+
     /// Throws where the granularity is 0, which on the wire would say nothing.
     func checkGranularity() throws(CallError) {
         guard granularity?.bytes != 0 else {

@@ -54,7 +54,7 @@ final class BatchReport {
 
     func begin(_ disk: Int, _ header: AnswerHeader) {
         printer(of: disk).print(header: header)
-        FallbackWarning.tell(header)
+        HeaderNotes.tell(header)
     }
 
     func complete(_ disk: Int, _ totals: AnswerTotals) {

@@ -33,7 +33,7 @@ struct RangeObjects {
             line.field("epoch", header.epoch)
             line.field("granularity", header.granularity)
             line.field("basis", header.basis.word)
-            FallbackWarning.write(header, to: &line)
+            HeaderNotes.write(header, to: &line)
         }
     }
 

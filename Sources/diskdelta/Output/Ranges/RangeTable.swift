@@ -26,6 +26,7 @@ final class RangeTable: RangePrinter {
             let why = "\(header.basisReason.name): \(header.basisMessage)"
             lines.append("basis        \(header.basis.word), because: \(why)")
         }
+        lines += HeaderNotes.lines(header)
         lines.append("granularity  \(header.granularity.asSize)")
         lines.append("")
         lines.append("              offset               length  kind")

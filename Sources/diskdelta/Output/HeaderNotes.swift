@@ -1,8 +1,9 @@
 internal import DiskDeltaProtocol
 
-/// What is told where an answer is not the one that was asked for, but what `--on-unavailable` took for it.
-enum FallbackWarning {
-    /// Writes a line to standard error where the header of an answer, or of a summary, says so.
+/// What the header of an answer says that its reader must not overlook: that the answer is not the one that was asked for, but
+/// what `--on-unavailable` took for it, or that nothing proved the disk to be at rest.
+enum HeaderNotes {
+    /// Writes a line to standard error if an answer, or a summary, is not the one that was asked for.
     static func tell(_ header: AnswerHeader) {
         guard header.isFallback else { return }
         StandardError.write(
@@ -13,9 +14,16 @@ enum FallbackWarning {
 
     /// Writes the fields that say so, after that of the basis.
     static func write(_ header: AnswerHeader, to line: inout JSONWriter) {
-        guard header.isFallback else { return }
-        line.field("basis_reason", header.basisReason.name)
-        line.field("basis_message", header.basisMessage)
+        if header.isFallback {
+            line.field("basis_reason", header.basisReason.name)
+            line.field("basis_message", header.basisMessage)
+        }
+        if header.assumedAtRest { line.field("assumed_at_rest", true) }
+    }
+
+    /// The lines of a table that say so.
+    static func lines(_ header: AnswerHeader) -> [String] {
+        header.assumedAtRest ? ["at rest      as the caller says: nothing proved it"] : []
     }
 }
 
