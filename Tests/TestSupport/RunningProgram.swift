@@ -45,6 +45,8 @@ public final class RunningProgram: @unchecked Sendable {
         return true
     }
 
+    public var processID: Int32 { process.processIdentifier }
+
     public var isRunning: Bool { process.isRunning }
 
     /// Asks it to end.

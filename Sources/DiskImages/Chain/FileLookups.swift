@@ -39,7 +39,9 @@ struct FileLookups: Sendable {
     /// Whether some look-up began elsewhere than in the folder of the file that asked for it. What it passed may have been
     /// exchanged between two look-ups, so that each is right and both together are not.
     var leaveFolders: Bool {
-        lookups.contains { $0.child != nil && ($0.path.hasPrefix("/") || PathParts.components(of: $0.path).contains("..")) }
+        lookups.contains {
+            $0.child != nil && ($0.path.hasPrefix("/") || PathParts.components(of: $0.path).contains(".."))
+        }
     }
 
     /// Whether every look-up has the same result in `files` now.

@@ -9,7 +9,9 @@ extension DiskChain {
         let observed = ObservedFiles(files)
         let report = Result { () throws(ImageError) in try checkOnce(name, in: observed) }
         if let file = observed.fileInUse { throw file.inUseError }
-        if let file = observed.changedFile { throw file.error(.changed, "The file changed while it was checked: check it again.") }
+        if let file = observed.changedFile {
+            throw file.error(.changed, "The file changed while it was checked: check it again.")
+        }
         return try report.get()
     }
 

@@ -18,6 +18,7 @@ public final class FileLooks: Sendable {
         let time: ContinuousClock.Instant
     }
 
+    /// The first look at the state in which a file was seen last.
     private let looks = Mutex<[ImageFile.Identity: Look]>([:])
 
     public init() {}
@@ -26,14 +27,21 @@ public final class FileLooks: Sendable {
     ///
     /// - Returns: nil if it was at rest when it was opened; else how long to wait until it may be opened once more.
     public func look(at file: ImageFile) -> Duration? {
-        let stamp = FileStamp(file)
-        return looks.withLock { looks in
-            if let first = looks[file.identity], first.stamp == stamp, first.time <= file.openedAt {
-                let passed = file.openedAt - first.time
+        look(at: file.identity, FileStamp(file), openedAt: file.openedAt)
+    }
+
+    func look(
+        at identity: ImageFile.Identity,
+        _ stamp: FileStamp,
+        openedAt time: ContinuousClock.Instant
+    ) -> Duration? {
+        looks.withLock { looks in
+            if let first = looks[identity], first.stamp == stamp, first.time <= time {
+                let passed = time - first.time
                 return passed >= Self.interval ? nil : Self.interval - passed
             }
             if looks.count >= Self.maximumCount { looks.removeAll() }
-            looks[file.identity] = Look(stamp: stamp, time: file.openedAt)
+            looks[identity] = Look(stamp: stamp, time: time)
             return Self.interval
         }
     }

@@ -28,6 +28,14 @@ extension ImageFile {
         /// tell only while nobody has it open for writing.
         let timesNoteEverything: Bool
 
+        /// What a file is known by of which the system tells nothing.
+        static let unknown = Standing(rest: .unproved, timesNoteEverything: false)
+
+        private init(rest: Rest, timesNoteEverything: Bool) {
+            self.rest = rest
+            self.timesNoteEverything = timesNoteEverything
+        }
+
         init(of descriptor: Int32, changeTime: Int64) {
             let fileSystem = diskdelta_file_system(descriptor)
             timesNoteEverything = fileSystem == DISKDELTA_FILE_SYSTEM_EXACT

@@ -40,11 +40,22 @@ public final class ImageFile: StructureFile {
     /// Takes over an open descriptor, and closes it where this fails.
     ///
     /// - Throws: `notADisk` where it is not a regular file, `readFailed` where it cannot be examined.
-    public init(
+    public convenience init(
         takingDescriptor descriptor: Int32,
         name: String,
         path: String,
         folder: Folder? = nil
+    ) throws(ImageError) {
+        try self.init(takingDescriptor: descriptor, name: name, path: path, folder: folder, standing: nil)
+    }
+
+    /// - Parameter standing: how the system knows the file; nil to find it out.
+    init(
+        takingDescriptor descriptor: Int32,
+        name: String,
+        path: String,
+        folder: Folder?,
+        standing: Standing?
     ) throws(ImageError) {
         // In this order: a change after the clock was looked at has another time than what is noted, if that is older than the
         // clock; and who writes is looked for after the times were noted, or a write that begins between would be missed.
@@ -68,7 +79,7 @@ public final class ImageFile: StructureFile {
         changeTime = Self.nanoseconds(status.st_ctim)
         isFresh = Self.isFresh(changedAt: changeTime, at: now)
         self.folder = folder
-        standing = Standing(of: descriptor, changeTime: changeTime)
+        self.standing = standing ?? Standing(of: descriptor, changeTime: changeTime)
     }
 
     /// Whether the file was at rest when it was opened.

@@ -52,7 +52,8 @@ struct PackagingTests {
     func sandbox() throws {
         let lines = Set(try text("diskdeltad.service").split(separator: "\n").map(String.init))
         for line in [
-            "Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=",
+            "Type=notify", "NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=CAP_LEASE",
+            "AmbientCapabilities=CAP_LEASE",
             "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX", "SystemCallFilter=@system-service", "MemoryMax=4G",
             "StateDirectory=diskdeltad",
         ] {
