@@ -68,6 +68,8 @@ public struct VHDBuilder {
     public var parentName = ""
     public var locators: [Locator] = []
     public var blocks: [Int: Block] = [:]
+    /// What sectors that are set hold.
+    public var fill: UInt8 = 0xD7
 
     public init(virtualSize: UInt64, blockSize: UInt32 = 2 << 20) {
         self.virtualSize = virtualSize
@@ -87,7 +89,7 @@ public struct VHDBuilder {
     /// Where the entry of a block stands in the file.
     public func placeOfEntry(block: Int) -> UInt64 { Self.tableOffset + UInt64(block) * 4 }
 
-    /// Writes the file, over one that is there. Sectors that are set hold the byte 0xD7.
+    /// Writes the file, over one that is there.
     public func write(to path: String) throws {
         let file = try RawFile(path, create: true)
         guard type != 2 else {
@@ -114,7 +116,7 @@ public struct VHDBuilder {
             for sector in block.sectors {
                 bits[sector / 8] |= 0x80 >> UInt8(sector % 8)
                 try file.write(
-                    [UInt8](repeating: 0xD7, count: 512),
+                    [UInt8](repeating: fill, count: 512),
                     at: end + UInt64(bitmapLength + sector * 512)
                 )
             }

@@ -22,9 +22,16 @@ struct Qcow2EntryRules {
 
     private func problem(withCompressed entry: Qcow2Entry) -> String? {
         if hasExternalData { return "is compressed, and the disk's data is in another file" }
-        // The rest of the descriptor is a number of sectors.
-        let offset = entry.descriptor & ((1 << (70 - geometry.clusterBits)) - 1)
-        if offset >= fileSize { return "is said to lie at offset \(offset), beyond the end of the file" }
+        if entry.isCopied { return "is compressed and has a mark that only other clusters have" }
+        // The rest of the descriptor is the number of sectors that follow the one with the offset.
+        let offsetBits = 70 - geometry.clusterBits
+        let offset = entry.descriptor & ((1 << offsetBits) - 1)
+        let further = (entry.descriptor & ((1 << 62) - 1)) >> offsetBits
+        let end = (offset >> 9 + further + 1) << 9
+        // The last sectors need not be in the file as a whole. QEMU, too, lets less than a cluster be missing.
+        if offset >= fileSize || end >= fileSize + geometry.clusterSize {
+            return "is said to lie at offset \(offset), beyond the end of the file"
+        }
         if entry.subclusters != 0 { return "is compressed and has subclusters" }
         return nil
     }
@@ -52,8 +59,9 @@ struct Qcow2EntryRules {
         if hasExternalData && entry.offset != index << geometry.clusterBits {
             return "is said to lie at offset \(entry.offset) of the data file, which is not its own"
         }
-        // A file may end inside its last cluster: what was never written there reads as zeroes.
-        if parts > 0 && entry.offset + (parts - 1) << geometry.unitBits >= dataSize {
+        // A file may end inside its last cluster: what was never written there reads as zeroes. A cluster that is kept for
+        // later, of zeroes or preallocated, begins in the file all the same.
+        if entry.offset + (max(parts, 1) - 1) << geometry.unitBits >= dataSize {
             return "is said to lie at offset \(entry.offset), beyond the end of the file"
         }
         return nil

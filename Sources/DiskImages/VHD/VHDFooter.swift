@@ -29,6 +29,7 @@ struct VHDFooter: Equatable {
     private(set) var timestamp: UInt32
     /// Four letters for the program that made the disk.
     let creator: UInt32
+    /// The size of the virtual disk in bytes, whoever made it. `VHDSizeByGeometry` has what other programs make of it.
     let currentSize: UInt64
     let diskGeometry: DiskGeometry
     let type: UInt32
@@ -77,21 +78,10 @@ struct VHDFooter: Equatable {
         savedState = try span.bigEndian(UInt8.self, at: 84)
     }
 
-    /// The size of the virtual disk in bytes.
-    ///
-    /// Virtual PC, and QEMU where it imitates it, show their machines the disk that the geometry describes, which is
-    /// smaller than the size they write. All others go by the size, and so does everybody where the geometry is the
-    /// largest there is, for then it says nothing (QEMU decides in the same way).
-    var virtualSize: UInt64 {
-        let countsByGeometry = creator == 0x7670_6320 || creator == 0x7165_6D75  // "vpc ", "qemu"
-        guard countsByGeometry, diskGeometry != .maximum, diskGeometry.size > 0 else { return currentSize }
-        return diskGeometry.size
-    }
-
     /// Whether `other` describes the same disk: it may have another time, and be in another state.
     func describesSameDisk(as other: VHDFooter) -> Bool {
         type == other.type && uniqueID == other.uniqueID && dataOffset == other.dataOffset
-            && currentSize == other.currentSize && virtualSize == other.virtualSize
+            && currentSize == other.currentSize
     }
 
     /// The same footer with another time.

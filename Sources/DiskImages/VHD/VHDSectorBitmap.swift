@@ -26,6 +26,9 @@ struct VHDSectorBitmap {
         self.block = block
     }
 
+    /// Whether the data of a sector of the block that was loaded is in the block.
+    func hasData(_ sector: UInt64) -> Bool { words[Int(sector / 64)] >> (sector % 64) & 1 == 1 }
+
     /// Fills `mask` with `count` sectors of the block from `sector`, a multiple of 64, or as many of them as a mask takes.
     ///
     /// - Returns: how many sectors the mask describes.

@@ -16,7 +16,7 @@ struct VHDStructure {
     var dynamic: Dynamic?
 
     var footer: VHDFooter { current.footer }
-    var virtualSize: UInt64 { footer.virtualSize }
+    var virtualSize: UInt64 { footer.currentSize }
 
     /// - Throws: `corrupt`; `unsupported` for what this program does not know; `readFailed`.
     static func read(from file: ImageFile) throws(ImageError) -> VHDStructure {
@@ -38,7 +38,7 @@ struct VHDStructure {
         case .fixed:
             // The data, and the footer: nothing else. Another length is that of a file that was cut off where its content
             // has the end of a fixed disk.
-            guard footer.currentSize == dataEnd, footer.virtualSize <= footer.currentSize else {
+            guard footer.currentSize == dataEnd else {
                 throw file.corrupt(
                     "The file holds \(dataEnd) bytes of data, and the footer of the fixed disk says \(footer.currentSize).",
                     at: place,
@@ -46,7 +46,9 @@ struct VHDStructure {
                 )
             }
         case .dynamic, .differencing:
-            structure.dynamic = try dynamic(in: file, footer: footer, isDifferencing: type == .differencing)
+            let dynamic = try dynamic(in: file, footer: footer, isDifferencing: type == .differencing)
+            structure.dynamic = dynamic
+            try VHDSizeByGeometry(footer)?.check(dynamic, in: file, dataEnd: dataEnd)
         }
         return structure
     }
@@ -68,14 +70,13 @@ struct VHDStructure {
                 detailCode: VHDDetailCode.unsupportedVersion
             )
         }
-        for size in [footer.currentSize, footer.virtualSize] {
-            guard size > 0, size <= VHDFormat.maximumVirtualSize, size % VHDFormat.sectorSize == 0 else {
-                throw file.corrupt(
-                    "The footer says that the disk has \(size) bytes; no VHD disk can have that.",
-                    at: place,
-                    detailCode: VHDDetailCode.footerCorrupt
-                )
-            }
+        let size = footer.currentSize
+        guard size > 0, size <= VHDFormat.maximumVirtualSize, size % VHDFormat.sectorSize == 0 else {
+            throw file.corrupt(
+                "The footer says that the disk has \(size) bytes; no VHD disk can have that.",
+                at: place,
+                detailCode: VHDDetailCode.footerCorrupt
+            )
         }
     }
 
@@ -103,7 +104,7 @@ struct VHDStructure {
             )
         }
         let geometry = VHDGeometry(
-            virtualSize: footer.virtualSize,
+            virtualSize: footer.currentSize,
             blockSize: header.blockSize,
             isDifferencing: isDifferencing
         )

@@ -63,11 +63,7 @@ struct VHDXBlockCheck {
         case .partiallyPresent where !geometry.isDifferencing:
             add("Payload block \(block) is partially present, and the disk has no parent.", at: place)
         case .fullyPresent, .partiallyPresent:
-            if let problem = image.structure.problem(
-                withPlaceOf: entry,
-                block: block,
-                fileSize: image.structure.file.size
-            ) {
+            if let problem = problem(withPlaceOf: entry, block: block) {
                 add(problem, at: place)
             } else if !claimed.claim(entry.offset, length: geometry.length(ofBlock: block)) {
                 add("Payload block \(block) lies at offset \(entry.offset), where another block lies.", at: place)
@@ -76,11 +72,16 @@ struct VHDXBlockCheck {
         case .undefined, .zero, .unmapped:
             // Such a block may keep its place in the file for later (2.5.1.1); in a block that is not present, the field has
             // no meaning.
+            if let problem = problem(withPlaceOf: entry, block: block) { add(problem, at: place) }
             if entry.offset > 0 { reserved.claim(entry.offset, length: geometry.blockSize) }
         case .notPresent:
             break
         }
         return entry.state == .partiallyPresent && geometry.isDifferencing
+    }
+
+    private func problem(withPlaceOf entry: VHDXBlockEntry, block: UInt64) -> String? {
+        image.structure.problem(withPlaceOf: entry, block: block, fileSize: image.structure.file.size)
     }
 
     private mutating func checkBitmap(_ entry: VHDXBlockEntry, chunk: UInt64, at place: UInt64, partialBlock: UInt64?) {

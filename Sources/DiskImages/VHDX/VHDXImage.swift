@@ -82,20 +82,17 @@ public final class VHDXImage: DiskImage {
 
     /// What an entry says of its block; nil where it is damaged.
     private func kind(of entry: VHDXBlockEntry, block: UInt64) -> Kind? {
-        switch entry.state {
+        let problem = structure.problem(withPlaceOf: entry, block: block, fileSize: structure.file.size)
+        guard problem == nil else { return nil }
+        return switch entry.state {
         case .notPresent: .uniform(.absent)
         // The specification lets such a block hold anything: whoever asks what may have changed must be told of it.
-        case .undefined: .uniform(.data)
+        case .undefined, .fullyPresent: .uniform(.data)
         case .zero: .uniform(.zero)
         case .unmapped: .uniform(.unmapped)
-        case .fullyPresent: hasGoodPlace(entry, block: block) ? .uniform(.data) : nil
-        case .partiallyPresent: geometry.isDifferencing && hasGoodPlace(entry, block: block) ? .partial : nil
+        case .partiallyPresent: geometry.isDifferencing ? .partial : nil
         case nil: nil
         }
-    }
-
-    private func hasGoodPlace(_ entry: VHDXBlockEntry, block: UInt64) -> Bool {
-        structure.problem(withPlaceOf: entry, block: block, fileSize: structure.file.size) == nil
     }
 
     /// Where the run of blocks of the same kind as `block` ends, at the end of the loaded page of the block

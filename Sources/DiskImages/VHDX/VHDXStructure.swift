@@ -32,10 +32,18 @@ struct VHDXStructure {
         )
     }
 
-    /// What is wrong with the place of block `block` in a file of `fileSize` bytes; nil where nothing is.
+    /// What is wrong with the place of block `block`, whose state exists, in a file of `fileSize` bytes; nil where nothing
+    /// is.
     func problem(withPlaceOf entry: VHDXBlockEntry, block: UInt64, fileSize: UInt64) -> String? {
+        switch entry.state {
+        // The field is reserved (2.5.1.1), and old versions of QEMU have filled it with numbers that mean nothing.
+        case .notPresent, .zero: return nil
+        // The block keeps its place for later, or has none.
+        case .undefined where entry.offset == 0, .unmapped where entry.offset == 0: return nil
+        default: break
+        }
         // The last block's tail beyond the virtual disk's end need not be in the file.
-        problem(withPlaceAt: entry.offset, length: geometry.length(ofBlock: block), fileSize: fileSize)
+        return problem(withPlaceAt: entry.offset, length: geometry.length(ofBlock: block), fileSize: fileSize)
             .map { "Payload block \(block) \($0)." }
     }
 

@@ -156,7 +156,17 @@ struct Qcow2RefusalTests {
         for bit in Array(1..<UInt64(9)) + [10, 50] + Array(56..<62) {
             try expect(.corrupt, "Cluster 3") { $0.entries[3]?.descriptor ^= 1 << bit }
         }
+        // The first cluster behind the file, and one far behind, with data and without.
+        for offset: UInt64 in [6 << 16, 1 << 40, 0xFF_FFFF_FFFF_0000] {
+            for flags: UInt64 in [0, 1, 1 << 63, 1 << 63 | 1] {
+                try expect(.corrupt, "beyond") { $0.entries[1] = .init(flags | offset) }
+            }
+        }
+        try expect(.corrupt, "where no cluster begins") { $0.entries[1] = .init(1 | 1 << 16 + 512) }
         try expect(.corrupt, "beyond") { $0.entries[1] = .init(1 << 62 | 1 << 40) }
+        // All of it may be a cluster long, and more than that behind the end of the file.
+        try expect(.corrupt, "beyond") { $0.entries[1] = .init(1 << 62 | 0xFF << 54 | 5 << 16) }
+        try expect(.corrupt, "mark that only other") { $0.entries[1] = .init(3 << 62 | 1 << 16) }
         try expect(.corrupt, "mark of a cluster of zeroes") { ($0.version, $0.entries[1]) = (2, .init(1)) }
     }
 
@@ -169,6 +179,10 @@ struct Qcow2RefusalTests {
         try expect("no place", .init(0, subclusters: 1))
         try expect("zeroes, which", .init(1, subclusters: 0))
         try expect("compressed and has", .init(1 << 62 | 1 << 16, subclusters: 1 << 32))
+        for subclusters: UInt64 in [0, 1 << 32, 0xFFFF_FFFF << 32] {
+            try expect("beyond", .init(1 << 40, subclusters: subclusters))
+            try expect("where no cluster begins", .init(1 << 16 + 512, subclusters: subclusters))
+        }
     }
 
     @Test func externalData() throws {

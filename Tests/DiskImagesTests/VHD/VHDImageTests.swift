@@ -153,20 +153,6 @@ struct VHDImageTests {
         #expect(try open(builder).description.virtualSize == 1 << 20)
     }
 
-    /// As QEMU has it.
-    @Test(arguments: [
-        ("win ", false), ("d2v ", false), ("tap\0", false), ("CTXS", false), ("qem2", false), ("test", false),
-        ("vbox", false), ("vpc ", true), ("qemu", true),
-    ]) func theCreatorDecidesWhatTheSizeIs(creator: String, countsByGeometry: Bool) throws {
-        var builder = VHDBuilder(virtualSize: 4 << 20)
-        builder.creator = creator
-        #expect(try open(builder).description.virtualSize == (countsByGeometry ? 100 * 4 * 17 * 512 : 4 << 20))
-        builder.geometry = (65_535, 16, 255)
-        #expect(try open(builder).description.virtualSize == 4 << 20)
-        builder.geometry = (0, 0, 0)
-        #expect(try open(builder).description.virtualSize == 4 << 20)
-    }
-
     @Test func theFooterIsFoundInAllItsForms() throws {
         var builder = VHDBuilder(virtualSize: 4 << 20)
         builder.blocks = [0: .init(sectors: [3])]

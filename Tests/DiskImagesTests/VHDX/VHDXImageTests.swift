@@ -78,6 +78,23 @@ struct VHDXImageTests {
         }
     }
 
+    /// Where the place is reserved it may say anything; a block that keeps its place for later keeps one that can be.
+    @Test func placesOfBlocksThatAreNotPresent() throws {
+        let places: [UInt64] = [0, 1 << 20, 2 << 20, 1 << 40, 1 << 63]
+        for state: UInt64 in 0...3 {
+            for place in places {
+                var builder = differencing(blocks: 2)
+                builder.blocks = [1: .init(state: state, offset: place)]
+                let isAccepted = state % 2 == 0 || place == 0
+                let codes = try? LayerWalk.codes(of: try open(builder))
+                #expect((codes != nil) == isAccepted, "state \(state) at \(place)")
+                let image = try open(builder)
+                let findings = try VHDXBlockCheck(image).findings(limit: 9)
+                #expect(findings.problems.map(\.offset) == (isAccepted ? [] : [builder.placeOfEntry(block: 1)]))
+            }
+        }
+    }
+
     /// "The sector bitmap MUST NOT be inspected, because the block is fully present" (2.5.1.1).
     @Test func aFullyPresentBlockDoesNotConsultItsBitmap() throws {
         var builder = differencing(blocks: 2)

@@ -1,15 +1,16 @@
 internal import ByteReading
 
 extension VHDFooter {
-    /// Four letters of this program's own: a creator that is not known to be one of those that count by geometry.
+    /// Four letters of this program's own.
     private static let creator = "dskd"
 
     /// The footer of a new disk.
     ///
     /// Its geometry is the largest there is, and not the one that the specification calculates from the size: with it QEMU
-    /// goes by the size, as Windows, Hyper-V and 7-Zip always do, whatever creator it finds. With a calculated geometry it
-    /// would cut the disk off, unless the disk claimed to be made by a program that QEMU knows. QEMU makes disks for Hyper-V
-    /// in the same way (`force_size`). Only Virtual PC goes by the geometry, and would see more than there is.
+    /// goes by the size, as Windows, Hyper-V and 7-Zip always do, whatever creator it finds (`VHDSizeByGeometry`). With a
+    /// calculated geometry it would cut the disk off, unless the disk claimed to be made by a program that QEMU knows. QEMU
+    /// makes disks for Hyper-V in the same way (`force_size`). Only Virtual PC goes by the geometry, and would see more than
+    /// there is.
     init(type: DiskType, virtualSize: UInt64, uniqueID: GUID, timestamp: UInt32) throws(OutOfBounds) {
         var bytes = BigEndianBytes(count: Int(VHDFormat.footerLength))
         bytes.set(VHDFormat.footerCookie, at: 0)
