@@ -47,12 +47,17 @@ struct TwoLooksTests {
         return summary.bytes
     }
 
+    private func expect(_ expected: UInt64, assumesRest: Bool = false) async throws {
+        let found = try await bytes(assumesRest: assumesRest)
+        #expect(found == expected)
+    }
+
     @Test("The first question waits for the second look, the next one for nothing")
     func theFirstWaits() async throws {
         let clock = ContinuousClock()
-        let first = try await clock.measure { #expect(try await bytes() == 65_536) }
+        let first = try await clock.measure { try await expect(65_536) }
         #expect(first >= FileLooks.interval)
-        let second = try await clock.measure { #expect(try await bytes() == 65_536) }
+        let second = try await clock.measure { try await expect(65_536) }
         #expect(second < FileLooks.interval)
     }
 
@@ -66,7 +71,7 @@ struct TwoLooksTests {
 
     @Test("Who knows that the disk is at rest waits for nothing")
     func assumed() async throws {
-        let time = try await ContinuousClock().measure { #expect(try await bytes(assumesRest: true) == 65_536) }
+        let time = try await ContinuousClock().measure { try await expect(65_536, assumesRest: true) }
         #expect(time < FileLooks.interval)
     }
 
