@@ -341,7 +341,11 @@ DISKDELTA_API const diskdelta_answer_header *diskdelta_changes_header(diskdelta_
  * below resume_offset is answered for. Where the reason is ANSWER_INCOMPLETE, asking again from there, with if_epoch
  * set to the header's epoch, completes it.
  *
- * After 0 or -1 every further call returns the same. With `changes` NULL it returns -1.
+ * After 0 or -1 every further call returns the same, and diskdelta_changes_error() stays as it is, whatever becomes of
+ * the client. So a second loop over a complete answer gets 0 and no batch: how many ranges there were,
+ * diskdelta_changes_totals() says. A loop that was left is gone on with by the next call, with the batch after the one
+ * that it was handed. After diskdelta_client_cancel() or diskdelta_client_close() nothing more is handed out of an
+ * answer that has not ended. With `changes` NULL it returns -1.
  */
 DISKDELTA_API int diskdelta_changes_next(diskdelta_changes *changes, const diskdelta_batch **batch);
 

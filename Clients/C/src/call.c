@@ -286,16 +286,22 @@ static int take_event(diskdelta_stream *stream, const void **response)
     }
 }
 
+bool dd_call_is_cancelled(diskdelta_stream *stream)
+{
+    if (stream->state != PENDING && stream->state != RUNNING)
+        return false;
+    bool is_closed = stream->client->is_closed;
+    if (!is_closed && dd_client_cancels(stream->client) == stream->cancels)
+        return false;
+    fail_for(stream, DISKDELTA_REASON_CANCELLED, is_closed ? "the client was closed" : "the call was cancelled");
+    return true;
+}
+
 /* One look at the call; DISKDELTA_WOULD_WAIT where it has nothing to tell now. */
 static int look(diskdelta_stream *stream, const void **response)
 {
-    diskdelta_client *client = stream->client;
-    if (stream->state == PENDING || stream->state == RUNNING) {
-        if (client->is_closed)
-            return fail_for(stream, DISKDELTA_REASON_CANCELLED, "the client was closed");
-        if (dd_client_cancels(client) != stream->cancels)
-            return fail_for(stream, DISKDELTA_REASON_CANCELLED, "the call was cancelled");
-    }
+    if (dd_call_is_cancelled(stream))
+        return -1;
     if (stream->state == PENDING)
         begin(stream);
     if (stream->state == RUNNING)

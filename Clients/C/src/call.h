@@ -42,6 +42,12 @@ int dd_call_exhausted(diskdelta_stream *stream, const char *text);
  */
 bool dd_call_again(diskdelta_stream *stream, const void *request, uint64_t until, unsigned failures);
 
+/*
+ * Whether the call was cancelled from elsewhere, or its client closed, before it ended: then it has failed. To be asked
+ * before more is handed out of a message that was taken.
+ */
+bool dd_call_is_cancelled(diskdelta_stream *stream);
+
 /* Whether the call failed of a cancel from elsewhere or of its client's end, after which it is not made again. */
 bool dd_call_is_over(const diskdelta_stream *stream);
 

@@ -264,6 +264,8 @@ int diskdelta_changes_next(diskdelta_changes *changes, const diskdelta_batch **b
         int result = begin_batch(changes);
         if (result != 1)
             return result;
+    } else if (dd_call_is_cancelled(changes->stream)) {
+        return fail_as_stream(changes);
     }
     size_t count = 0;
     const char *broken = dd_answer_take(&changes->answer, changes->ranges, RANGES_AT_ONCE, &count);

@@ -301,8 +301,12 @@ static int step(diskdelta_many_changes *many)
 {
     if (many->state == ENDING)
         return tell_missing(many);
-    if (many->taking != NULL)
-        return hand_out(many);
+    if (many->taking != NULL) {
+        if (!dd_call_is_cancelled(many->stream))
+            return hand_out(many);
+        fail(many);
+        return 0;
+    }
     const diskdelta_batch_range_answer *message = NULL;
     int result = diskdelta_image_management_get_virtual_disk_changes_batch_next(many->stream, &message);
     if (result == 1)

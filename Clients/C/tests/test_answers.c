@@ -441,6 +441,40 @@ static void test_closing_the_client_first(void **state)
     diskdelta_changes_close(changes);
 }
 
+/* An end stays what it was, whatever becomes of the client: a second loop can't take the one for the other. */
+static void test_the_end_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t size = fixture->script.answer.size;
+    for (int is_whole = 0; is_whole < 2; is_whole++) {
+        fixture->script.answer.size = is_whole ? size : size - 1;
+        diskdelta_client *client = diskdelta_client_create(NULL);
+        assert_int_equal(diskdelta_client_connect(client, fake_server_address(fixture->server), NULL), 0);
+        diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+        diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;
+        options.patience_ms = DISKDELTA_OFF;
+        diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, &options);
+        struct asked asked = {0};
+        read_all(changes, &asked);
+        assert_int_equal(asked.result, is_whole ? 0 : -1);
+        assert_int_equal(asked.reason, is_whole ? DISKDELTA_REASON_NONE : DISKDELTA_REASON_ANSWER_INCOMPLETE);
+        for (int i = 0; i < 4; i++) {
+            struct asked again = {0};
+            read_all(changes, &again);
+            assert_int_equal(again.result, asked.result);
+            assert_int_equal(again.count, 0);
+            assert_int_equal(again.reason, asked.reason);
+            assert_int_equal(again.position, asked.position);
+            assert_int_equal(diskdelta_changes_totals(changes) != NULL, is_whole);
+            if (i == 1)
+                diskdelta_client_cancel(client);
+            if (i == 2)
+                diskdelta_client_close(client);
+        }
+        diskdelta_changes_close(changes);
+    }
+}
+
 #define answer_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -463,6 +497,7 @@ int main(void)
         answer_test(test_breach_is_told),
         answer_test(test_close_cancels),
         answer_test(test_closing_the_client_first),
+        answer_test(test_the_end_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,6 +180,115 @@ static void test_waiting_for_ready(void **state)
     pthread_join(thread, NULL);
 }
 
+/* ---- In the midst of a message --------------------------------------------------------------------------------- */
+
+/* One message with more ranges than are handed out at once: of every two units the second. */
+enum { LONG_RANGES = 10000, LONG_SIZE = LONG_RANGES * 1024 };
+
+static void append_long(struct bytes *bytes)
+{
+    static uint64_t ones[LONG_RANGES];
+    for (size_t i = 0; i < LONG_RANGES; i++)
+        ones[i] = 1;
+    append_header(bytes, 1, LONG_SIZE);
+    append_runs(bytes, 1, 1, LONG_SIZE, LONG_RANGES, ones, ones, NULL);
+}
+
+static void give_up(struct fixture *fixture, bool closes)
+{
+    if (!closes) {
+        diskdelta_client_cancel(fixture->client);
+        return;
+    }
+    diskdelta_client_close(fixture->client);
+    fixture->client = NULL;
+}
+
+/* What has arrived is not handed out, and where to go on is behind what was. */
+static void give_up_in_a_message(struct fixture *fixture, bool closes)
+{
+    fixture->script.answer.size = 0;
+    append_long(&fixture->script.answer);
+    diskdelta_changes *changes = open_changes(fixture);
+    const diskdelta_batch *batch = NULL;
+    assert_int_equal(diskdelta_changes_next(changes, &batch), 1);
+    assert_true(batch->count > 0 && batch->count < LONG_RANGES);
+    uint64_t position = batch->count * 1024;
+    assert_int_equal(batch->processed_end, position);
+    give_up(fixture, closes);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(diskdelta_changes_next(changes, &batch), -1);
+        assert_null(batch);
+        assert_int_equal(diskdelta_changes_error(changes)->reason, DISKDELTA_REASON_CANCELLED);
+        assert_int_equal(diskdelta_changes_error(changes)->resume_offset, position);
+        assert_int_equal(diskdelta_changes_position(changes), position);
+        assert_null(diskdelta_changes_totals(changes));
+    }
+    diskdelta_changes_close(changes);
+}
+
+static void test_in_a_message(void **state)
+{
+    give_up_in_a_message(*state, false);
+}
+
+static void test_closing_in_a_message(void **state)
+{
+    give_up_in_a_message(*state, true);
+}
+
+/* The same of one of two disks: each gets its end. */
+static void give_up_in_a_message_of_many(struct fixture *fixture, bool closes)
+{
+    struct bytes single = {0};
+    size_t at = 0;
+    uint32_t number = 0;
+    append_long(&single);
+    fixture->script.answer.size = 0;
+    while (append_of_disk(&fixture->script.answer, 1, number, 0, &single, &at))
+        number++;
+    bytes_free(&single);
+    assert_int_equal(diskdelta_client_connect(fixture->client, fake_server_address(fixture->server), NULL), 0);
+    diskdelta_get_virtual_disk_changes_request disk = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    const diskdelta_get_virtual_disk_changes_request *disks[] = {&disk, &disk};
+    diskdelta_get_virtual_disk_changes_batch_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_BATCH_REQUEST_INIT;
+    request.disks = disks;
+    request.disks_count = 2;
+    diskdelta_many_changes *many = diskdelta_get_virtual_disk_changes_batch(fixture->client, &request, NULL);
+    assert_non_null(many);
+    const diskdelta_disk_event *event = NULL;
+    assert_int_equal(diskdelta_many_changes_next(many, &event), 1);
+    assert_int_equal(event->type, DISKDELTA_DISK_HEADER);
+    assert_int_equal(diskdelta_many_changes_next(many, &event), 1);
+    assert_int_equal(event->type, DISKDELTA_DISK_BATCH);
+    uint64_t positions[] = {event->batch->processed_end, 0};
+    assert_true(positions[0] > 0 && positions[0] < LONG_SIZE);
+    give_up(fixture, closes);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(diskdelta_many_changes_next(many, &event), 1);
+        assert_int_equal(event->type, DISKDELTA_DISK_FAILED);
+        assert_int_equal(event->disk, i);
+        assert_int_equal(event->error->reason, DISKDELTA_REASON_CANCELLED);
+        assert_int_equal(event->error->resume_offset, positions[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(diskdelta_many_changes_next(many, &event), -1);
+        assert_null(event);
+        assert_int_equal(diskdelta_many_changes_error(many)->reason, DISKDELTA_REASON_CANCELLED);
+    }
+    diskdelta_many_changes_close(many);
+}
+
+static void test_in_a_message_of_many(void **state)
+{
+    give_up_in_a_message_of_many(*state, false);
+}
+
+static void test_closing_in_a_message_of_many(void **state)
+{
+    give_up_in_a_message_of_many(*state, true);
+}
+
 #define cancel_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -191,6 +300,10 @@ int main(void)
         cancel_test(test_before_anything),
         cancel_test(test_connecting),
         cancel_test(test_waiting_for_ready),
+        cancel_test(test_in_a_message),
+        cancel_test(test_closing_in_a_message),
+        cancel_test(test_in_a_message_of_many),
+        cancel_test(test_closing_in_a_message_of_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /// A streaming call under way, with the type of its messages. The generated client stubs return it.
 ///
-/// It is read by one task at a time. When that task is cancelled, so is the call.
+/// It is read by one task at a time, message by message: whoever reads on does so where the last reader stopped. When the task is
+/// cancelled, so is the call, and what has arrived and was not read is dropped.
 public struct TypedCall<Response: Message>: Sendable {
     /// The call as the carrier made it.
     public let call: any OutstandingCall
@@ -10,7 +11,7 @@ public struct TypedCall<Response: Message>: Sendable {
     }
 
     /// The next message, or nil once the other side said that the answer is complete and its status is OK. Every other
-    /// end throws.
+    /// end throws. The end is told again to whoever asks again.
     public func next() async throws(CallError) -> Response? {
         try await call.nextCancelling(Response.self)
     }

@@ -32,7 +32,7 @@ final class ClientCall: OutstandingCall {
             return message
         case .failure(let error):
             let error = CallError(undecodableAnswer: error)
-            end(error, reason: .internal)
+            end(error, reason: .internal, evenIfRead: true)
             throw error
         }
     }
@@ -40,11 +40,11 @@ final class ClientCall: OutstandingCall {
     var details: StatusDetails { inbox.details }
 
     func cancel() {
-        end(CallError(.cancelled, "the call was cancelled"), reason: .cancelled)
+        end(CallError(.cancelled, "the call was cancelled"), reason: .cancelled, evenIfRead: false)
     }
 
-    private func end(_ error: CallError, reason: Status) {
-        guard inbox.abort(error) else { return }
+    private func end(_ error: CallError, reason: Status, evenIfRead: Bool) {
+        guard inbox.abort(error, evenIfRead: evenIfRead) else { return }
         connection.onEventLoop { [stream] in $0.cancel(stream, reason: reason) }
     }
 }
@@ -100,13 +100,17 @@ final class ClientInbox: Sendable {
         reader?.resume(returning: outcome.map { _ in nil })
     }
 
-    /// This side gives the call up: what was not read is dropped. False where the call had ended.
-    func abort(_ error: CallError) -> Bool {
+    /// This side gives the call up: what was not read is dropped, and whoever reads on gets the error, also where the end has
+    /// arrived. False where it has: then the other side need not be told.
+    ///
+    /// - Parameter evenIfRead: whether a call that has ended, and of which every message was read, has failed too.
+    func abort(_ error: CallError, evenIfRead: Bool) -> Bool {
         let (isFirst, reader) = state.withLock { state -> (Bool, CheckedContinuation<Received, Never>?) in
-            guard state.outcome == nil else { return (false, nil) }
+            let isFirst = state.outcome == nil
+            guard isFirst || evenIfRead || !state.messages.isEmpty else { return (false, nil) }
             state.outcome = .failure(error)
             state.messages.removeAll()
-            return (true, state.reader.take())
+            return (isFirst, state.reader.take())
         }
         reader?.resume(returning: .failure(error))
         return isFirst

@@ -273,7 +273,7 @@ final class ClientConnectionHandler: ChannelInboundHandler {
 
     private func timeIsUp(_ stream: StreamID) {
         guard let inbox = calls[stream]?.inbox else { return }
-        if inbox.abort(CallError(.deadline, "the time for the call is up")) {
+        if inbox.abort(CallError(.deadline, "the time for the call is up"), evenIfRead: false) {
             cancel(stream, reason: .deadlineExceeded)
         }
     }

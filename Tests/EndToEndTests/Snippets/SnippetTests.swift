@@ -47,6 +47,26 @@ struct SnippetTests {
         }
     }
 
+    @Test func moreThanOneLoop() async throws {
+        try await withClient { client in
+            let whole = try await client.changes(of: disk, since: baseline)
+            var expected: UInt64 = 0
+            for try await batch in whole { batch.forEach { expected += $0.length } }
+
+            let answer = try await client.changes(of: disk, since: baseline)
+            var bytes: UInt64 = 0
+            for try await range in answer.ranges {
+                bytes += range.length
+                if bytes > 1_048_576 { break }
+            }
+            print("the first", bytes, "bytes of the changes lie below", await answer.position)
+            for try await batch in answer {
+                batch.forEach { bytes += $0.length }
+            }
+            #expect(bytes == expected && expected > 1_048_576)
+        }
+    }
+
     @Test func manyDisks() async throws {
         let disks = ["a", "missing", "b"]
         let ranges = [ChangedRange(offset: 512, length: 1_024, kind: .data)]
@@ -179,6 +199,6 @@ struct SnippetTests {
                 blocks += 1
             }
         }
-        #expect(blocks == 10)
+        #expect(blocks == 11)
     }
 }

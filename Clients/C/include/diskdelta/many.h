@@ -92,7 +92,8 @@ diskdelta_get_virtual_disk_changes_batch(diskdelta_client *client,
  * -1  There are no more: the call failed, see diskdelta_many_changes_error(), and each disk that had no end by then has
  * been told as DISKDELTA_DISK_FAILED. What was complete before is complete.
  *
- * After 0 or -1 every further call returns the same. With `many` NULL it returns -1.
+ * After 0 or -1 every further call returns the same: there are no events then, and no disk whose end is still to come.
+ * With `many` NULL it returns -1.
  */
 DISKDELTA_API int diskdelta_many_changes_next(diskdelta_many_changes *many, const diskdelta_disk_event **event);
 

@@ -2,7 +2,7 @@ public import DiskDeltaProtocol
 
 extension DiskDeltaClient {
     /// The ranges that a job found, as they arrive: the answer of a question that was asked with the
-    /// `startGetVirtualDiskChanges` of ``jobs``. They may be read as often as wanted.
+    /// `startGetVirtualDiskChanges` of ``jobs``. They may be asked for as often as wanted; each stream is read once.
     ///
     /// Returns when the header has arrived; its window starts at the `byteOffset` of the request, or where that is 0, at the start
     /// of the window that the job was asked about. An answer that breaks after it is resumed, as ``ranges`` says; the time of

@@ -5,7 +5,8 @@ internal import DiskDeltaProtocol
 /// It is immutable and may be handed to other tasks. Its columns lie where the message was unpacked to; nothing is copied for
 /// each range.
 public final class RangeBatch: Sendable {
-    /// Where the batch starts, in bytes: the end of the batch before it, or the start of the window.
+    /// Where the batch starts, in bytes: the end of the batch before it, or the start of the window. Of a batch that was begun
+    /// range by range, and is read on as a batch, the end of the last range that was read.
     public let start: UInt64
     /// Everything below this byte of the disk is answered for.
     public let processedEnd: UInt64
@@ -73,5 +74,28 @@ public final class RangeBatch: Sendable {
         ranges.reserveCapacity(count)
         forEach { ranges.append($0) }
         return ranges
+    }
+
+    /// The batch without its first `read` ranges, of which it has as many. It starts where the last of them ends.
+    func dropFirst(_ read: Int) -> RangeBatch {
+        guard read > 0 else { return self }
+        return withColumns { gaps, lengths, zero in
+            // The batch was checked: nothing here can overflow.
+            let units = (0..<read).reduce(0) { $0 + gaps[$1] + lengths[$1] }
+            let left = read..<gaps.count
+            var bits = [UInt8](repeating: 0, count: zero.isEmpty ? 0 : (left.count + 7) / 8)
+            for index in left where !zero.isEmpty && zero[index / 8] >> UInt8(index % 8) & 1 == 1 {
+                bits[(index - read) / 8] |= 1 << UInt8((index - read) % 8)
+            }
+            return RangeBatch(
+                start: min(start + units * unit, size),
+                processedEnd: processedEnd,
+                unit: unit,
+                size: size,
+                gaps: UInt64Column(left.map { gaps[$0] }),
+                lengths: UInt64Column(left.map { lengths[$0] }),
+                zero: ByteColumn(bits)
+            )
+        }
     }
 }

@@ -5,9 +5,13 @@ public import DiskDeltaProtocol
 /// Each disk has exactly one end in it, whatever happens: complete, or an error. The failure of one disk is none of the others.
 /// The sequence itself throws where the call as a whole has failed, after it has told the disks that were not complete.
 ///
-/// It is read once, by one task at a time. Where the connection breaks, the disks without an end are asked about again, each
-/// from where it broke, as ``RangeOptions`` says; the sequence goes on as if nothing had happened. Leaving it early cancels
-/// the call. Its memory does not grow with the answers: one batch, and some hundred bytes for each disk.
+/// It is read once, and its place is one for all loops, as that of a ``RangeStream``: a loop that was left is gone on with by the
+/// next, one that is begun after the end throws INVALID_PARAMETER, one after a failure the same error again. One task reads at a
+/// time; one that is cancelled is told the end of each disk that had none, and gets CANCELLED.
+///
+/// Where the connection breaks, the disks without an end are asked about again, each from where it broke, as ``RangeOptions``
+/// says; the sequence goes on as if nothing had happened. A stream that is let go before its end cancels the call. Its memory
+/// does not grow with the answers: one batch, and some hundred bytes for each disk.
 public final class ManyRangeStream: AsyncSequence, Sendable {
     public typealias Element = DiskMessage
     public typealias Failure = CallError
@@ -51,6 +55,7 @@ public final class ManyRangeStream: AsyncSequence, Sendable {
         get async { await reader.resumeAttempts }
     }
 
+    /// Goes on where the last loop stopped.
     public func makeAsyncIterator() -> Iterator {
         Iterator(stream: self)
     }
@@ -58,17 +63,25 @@ public final class ManyRangeStream: AsyncSequence, Sendable {
     public struct Iterator: AsyncIteratorProtocol {
         // It holds the stream, so that the call is not cancelled while somebody still reads.
         private let stream: ManyRangeStream
+        private var hasEnded = false
 
         fileprivate init(stream: ManyRangeStream) {
             self.stream = stream
         }
 
         public mutating func next() async throws(CallError) -> DiskMessage? {
-            try await stream.reader.next()
+            try await next(isolation: #isolation)
         }
 
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(CallError) -> DiskMessage? {
-            try await stream.reader.next()
+            guard !hasEnded else { return nil }
+            let message = try await stream.next()
+            hasEnded = message == nil
+            return message
         }
+    }
+
+    fileprivate func next() async throws(CallError) -> DiskMessage? {
+        try await reader.reading { () async throws(CallError) -> DiskMessage? in try await reader.next() }
     }
 }

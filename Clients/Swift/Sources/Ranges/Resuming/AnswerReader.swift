@@ -2,6 +2,8 @@ internal import DiskDeltaProtocol
 internal import Synchronization
 
 /// Pulls the messages of one answer through its check, and asks again for the rest of it where it breaks.
+///
+/// It is the one place in the answer that all who read it share.
 actor AnswerReader<Answer: ResumableAnswer> {
     /// Asks for the rest of the answer; nil stands for the whole question, as the caller asked it.
     typealias Ask = @Sendable (Answer.Rest?, CallOptions) async throws(CallError) -> TypedCall<Answer.Message>
@@ -19,6 +21,9 @@ actor AnswerReader<Answer: ResumableAnswer> {
     private var pending: ArraySlice<Answer.Element> = []
     /// How the answer ended: nil while it has not, an error that is thrown again at every further read.
     private var end: Result<Void, CallError>?
+    /// Whether a reader was told that the answer is complete.
+    private var isEndTold = false
+    private nonisolated let isBeingRead = Atomic(false)
 
     init(_ answer: Answer, _ callOptions: CallOptions, _ options: RangeOptions, _ ask: @escaping Ask) {
         self.answer = answer
@@ -41,6 +46,9 @@ actor AnswerReader<Answer: ResumableAnswer> {
         current.cancel()
     }
 
+    /// Whether the answer, or the task that asks, was cancelled. An answer that has failed is.
+    nonisolated var isCancelled: Bool { Task.isCancelled || current.isCancelled }
+
     // MARK: Reading
 
     /// Asks the question, and takes the first message of the answer.
@@ -55,12 +63,30 @@ actor AnswerReader<Answer: ResumableAnswer> {
         }
     }
 
-    /// What the answer tells next; nil when it is complete.
+    /// Reads, unless another task does so: what `body` finds read and what it reads is nobody else's.
+    nonisolated func reading<Result>(
+        _ body: () async throws(CallError) -> Result
+    ) async throws(CallError) -> Result {
+        guard isBeingRead.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else {
+            throw CallError(.invalidParameter, "The answer is read by two tasks at once")
+        }
+        defer { isBeingRead.store(false, ordering: .releasing) }
+        return try await body()
+    }
+
+    /// What the answer tells next; nil when it is complete, which is told once.
     func next() async throws(CallError) -> Answer.Element? {
         while true {
+            // Before what has arrived: a reader that was cancelled is told no more, and not that it has all.
+            if end == nil, isCancelled { fail(answer.placed(CallError(.cancelled, "the call was cancelled"))) }
             if let element = pending.popFirst() { return element }
             if let end {
                 try end.get()
+                guard !isEndTold else {
+                    let text = "The answer was read to its end already: to read it again, ask again"
+                    throw CallError(.invalidParameter, text)
+                }
+                isEndTold = true
                 return nil
             }
             let message: Answer.Message?
