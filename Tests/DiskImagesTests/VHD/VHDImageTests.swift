@@ -75,8 +75,10 @@ struct VHDImageTests {
             #expect(try sectors(image) == expected)
             let windows = stride(from: UInt64(32 << 10), to: image.size, by: 96 << 10)
             #expect(try LayerWalk.codes(of: image, windows: Array(windows)) == LayerWalk.codes(of: image))
-            let writer = try ImageWriting.open(path, isDurable: false)
-            try writer.write([UInt8](repeating: 1, count: 512 * 100), at: 512 * 1_000)
+            do {
+                let writer = try ImageWriting.open(path, isDurable: false)
+                try writer.write([UInt8](repeating: 1, count: 512 * 100), at: 512 * 1_000)
+            }
             let written = Set(try sectors(VHDImage(LocalFiles().open(path))))
             #expect(written.isSuperset(of: expected + Array(1_000..<1_100)))
             #expect(try DiskChain.check(path, in: LocalFiles()).problems.filter { $0.code != .parentNotFound }.isEmpty)
