@@ -34,7 +34,8 @@ let package = Package(
     name: "diskdelta-fuzzing",
     targets: [
         underTest("ByteReading"),
-        underTest("DiskImages", dependencies: ["ByteReading"]),
+        .target(name: "CDiskDeltaSystem"),
+        underTest("DiskImages", dependencies: ["ByteReading", "CDiskDeltaSystem"]),
         underTest("ChangeQuery", dependencies: ["DiskImages"]),
         .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .target(

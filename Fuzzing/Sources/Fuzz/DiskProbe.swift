@@ -13,12 +13,12 @@ struct DiskProbe {
         // Both look at the files by themselves. A disk that opens may still have problems, but not the other way round.
         let problems: [ImageError]
         do throws(ImageError) {
-            problems = try DiskChain.check(name, in: files).problems
+            problems = try DiskChain.check(name, in: files, assumingRest: true).problems
         } catch {
             problems = [error]
         }
         expect(problems.count <= 64 * ImageCheckReport.maximumProblemCount, "\(problems.count) problems")
-        let chain = try DiskChain.open(name, in: files)
+        let chain = try DiskChain.open(name, in: files, assumingRest: true)
         ask(.allocation, chain)
         let baselines = Baseline.all(of: chain)
         guard !baselines.isEmpty else { return }
@@ -29,7 +29,8 @@ struct DiskProbe {
     }
 
     private func ask(_ subject: Question.Subject, _ chain: DiskChain) {
-        var question = Question(subject)
+        // The files are this program's own, and open for writing.
+        var question = Question(subject, assumesRest: true)
         let leaf = chain.layers[0].description
         let sector = UInt64(leaf.logicalSectorSize)
         // A window somewhere in the disk; all of it with the choice 0.

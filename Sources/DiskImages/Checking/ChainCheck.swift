@@ -1,14 +1,25 @@
 extension DiskChain {
     /// Validates the disk `name` and everything it stands on, without changing anything. Of a VHD Set that is the live disk.
     ///
+    /// - Parameter assumesRest: whether the caller knows that nobody writes, so that the check counts although somebody has a file
+    ///   open for writing.
     /// - Returns: what was found: problems of the chain, then those of each file that could be opened, leaf first.
     /// - Throws: where the disk cannot be looked at: `fileNotFound`, `pathNotAllowed`, `accessDenied`, `unsupported`,
     ///   `readFailed`, `resourceLimit`; where it is not at rest, so that what seems wrong may be a write under way: `inUse`,
     ///   `changed`.
-    public static func check(_ name: String, in files: some ImageFiles) throws(ImageError) -> ImageCheckReport {
+    public static func check(
+        _ name: String,
+        in files: some ImageFiles,
+        assumingRest assumesRest: Bool = false
+    ) throws(ImageError) -> ImageCheckReport {
         let observed = ObservedFiles(files)
         let report = Result { () throws(ImageError) in try checkOnce(name, in: observed) }
-        if let file = observed.fileInUse { throw file.inUseError }
+        if !assumesRest, let file = observed.fileInUse {
+            throw file.error(
+                .inUse,
+                "A program has the file open for writing, and a write under way looks like damage: check it when it is closed."
+            )
+        }
         if let file = observed.changedFile {
             throw file.error(.changed, "The file changed while it was checked: check it again.")
         }
