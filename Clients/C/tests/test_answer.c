@@ -134,6 +134,7 @@ static void run_model(void)
                                       .since = "",
                                       .target = "",
                                       .epoch = "",
+                                      .granularity = model.unit,
                                       .unit = model.unit,
                                       .window_offset = model.offset,
                                       .window_length = model.end - model.offset};
@@ -182,7 +183,7 @@ static void test_an_empty_window_starts_anywhere(void **state)
 {
     (void)state;
     struct dd_answer answer;
-    diskdelta_answer_header header = {.size = 1000, .unit = 512, .window_offset = 1000};
+    diskdelta_answer_header header = {.size = 1000, .granularity = 512, .unit = 512, .window_offset = 1000};
     diskdelta_range_answer message = {.part_case = DISKDELTA_RANGE_ANSWER_PART_HEADER, .part = {.header = &header}};
     dd_answer_init(&answer, (struct dd_window){.offset = 1000});
     assert_null(dd_answer_header(&answer, &message));
@@ -202,7 +203,8 @@ static void test_no_arithmetic_wraps(void **state)
     for (size_t i = 0; i < count * count * count; i++) {
         struct dd_answer answer;
         dd_answer_init(&answer, (struct dd_window){0});
-        diskdelta_answer_header header = {.size = INT64_MAX, .unit = 512, .window_length = INT64_MAX};
+        diskdelta_answer_header header = {
+            .size = INT64_MAX, .granularity = 512, .unit = 512, .window_length = INT64_MAX};
         diskdelta_range_answer first = {.part_case = DISKDELTA_RANGE_ANSWER_PART_HEADER, .part = {.header = &header}};
         assert_null(dd_answer_header(&answer, &first));
         uint64_t gap = edges[i % count];
