@@ -27,6 +27,33 @@ static void add_end(struct server *server, const struct claim *claim, const stru
     free(payload.data);
 }
 
+static diskdelta_changes *ask(diskdelta_client *client, const struct claim *asked)
+{
+    const diskdelta_get_virtual_disk_changes_request *question = &asked->request;
+    diskdelta_call_options call = DISKDELTA_CALL_OPTIONS_INIT;
+    call.patience_ms = DISKDELTA_OFF;
+    if (asked->kind == ASKED_JOB) {
+        diskdelta_job_results_request request = DISKDELTA_JOB_RESULTS_REQUEST_INIT;
+        request.id = "job";
+        request.byte_offset = asked->offset;
+        return diskdelta_get_job_results(client, &request, &call);
+    }
+    if (asked->kind == ASKED_CHANGES)
+        return diskdelta_get_virtual_disk_changes(client, question, &call);
+    diskdelta_get_virtual_disk_allocation_request request = DISKDELTA_GET_VIRTUAL_DISK_ALLOCATION_REQUEST_INIT;
+    request.path = question->path;
+    request.byte_offset = question->byte_offset;
+    request.has_byte_length = question->has_byte_length;
+    request.byte_length = question->byte_length;
+    request.granularity = question->granularity;
+    request.if_epoch = question->if_epoch;
+    request.assume_at_rest = question->assume_at_rest;
+    request.image_format = question->image_format;
+    request.has_if_size = question->has_if_size;
+    request.if_size = question->if_size;
+    return diskdelta_get_virtual_disk_allocation(client, &request, &call);
+}
+
 /* Reads an answer; gives what the last diskdelta_changes_next() gave. */
 static int read_answer(struct server *server, const struct claim *asked, struct scarce *scarce, struct counted *counted,
                        uint64_t *window)
@@ -37,15 +64,11 @@ static int read_answer(struct server *server, const struct claim *asked, struct 
     int more = -1;
     diskdelta_changes *changes = NULL;
     if (is_well) {
-        diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
-        request.path = "disk";
-        request.byte_offset = asked->offset;
-        request.has_byte_length = asked->length != UINT64_MAX;
-        request.byte_length = asked->length;
-        diskdelta_call_options call = DISKDELTA_CALL_OPTIONS_INIT;
-        call.patience_ms = DISKDELTA_OFF;
-        changes = diskdelta_get_virtual_disk_changes(client, &request, &call);
+        changes = ask(client, asked);
     }
+    const diskdelta_answer_header *told = changes != NULL ? diskdelta_changes_header(changes) : NULL;
+    if (told != NULL)
+        check_header(asked, told);
     uint64_t position = asked->offset;
     const diskdelta_batch *batch = NULL;
     for (size_t batches = 0; changes != NULL && (more = diskdelta_changes_next(changes, &batch)) == 1; batches++) {
@@ -56,7 +79,10 @@ static int read_answer(struct server *server, const struct claim *asked, struct 
     if (more == 0) {
         const diskdelta_answer_header *header = diskdelta_changes_header(changes);
         expect(position == header->window_offset + header->window_length, "an end before the window's end");
-        expect(header->window_offset == asked->offset && header->window_length <= asked->length, "another window");
+        /* Of a job the server alone knows the window, and its start where the offset is 0. */
+        expect((header->window_offset == asked->offset || (asked->kind == ASKED_JOB && asked->offset == 0)) &&
+                   (header->window_length <= asked->length || asked->kind == ASKED_JOB),
+               "another window");
         *window = header->window_length;
     } else if (changes != NULL) {
         const diskdelta_error *error = diskdelta_changes_error(changes);
@@ -71,9 +97,7 @@ static int read_answer(struct server *server, const struct claim *asked, struct 
 void run_answers(struct operations operations, struct scarce *scarce)
 {
     struct server server = begin_server(&operations);
-    struct claim asked = {.offset = take_number(&operations) * 512, .length = UINT64_MAX};
-    if (take_byte(&operations) % 2 == 1)
-        asked.length = take_number(&operations) * 512;
+    struct claim asked = take_question(&operations);
     struct claim claim = asked;
     uint32_t number = 0;
     uint8_t wrong = UINT8_MAX;

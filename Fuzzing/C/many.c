@@ -62,11 +62,7 @@ static diskdelta_many_changes *ask(diskdelta_client *client, const struct claim 
     diskdelta_get_virtual_disk_changes_request requests[DISKS];
     const diskdelta_get_virtual_disk_changes_request *disks[DISKS];
     for (unsigned i = 0; i < DISKS; i++) {
-        requests[i] = (diskdelta_get_virtual_disk_changes_request)DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
-        requests[i].path = "disk";
-        requests[i].byte_offset = asked[i].offset;
-        requests[i].has_byte_length = asked[i].length != UINT64_MAX;
-        requests[i].byte_length = asked[i].length;
+        requests[i] = asked[i].request;
         disks[i] = &requests[i];
     }
     diskdelta_get_virtual_disk_changes_batch_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_BATCH_REQUEST_INIT;
@@ -77,13 +73,15 @@ static diskdelta_many_changes *ask(diskdelta_client *client, const struct claim 
     return diskdelta_get_virtual_disk_changes_batch(client, &request, &call);
 }
 
-static void hear(struct heard *heard, const diskdelta_many_changes *many, const diskdelta_disk_event *event)
+static void hear(struct heard *heard, const struct claim *asked, const diskdelta_many_changes *many,
+                 const diskdelta_disk_event *event)
 {
     const diskdelta_answer_header *header = diskdelta_many_changes_header(many, event->disk);
     expect(heard->end == 0, "an event after the end of its disk");
     switch (event->type) {
     case DISKDELTA_DISK_HEADER:
         expect(!heard->has_header && event->header == header, "a second header, or another one");
+        check_header(asked, header);
         heard->has_header = true;
         break;
     case DISKDELTA_DISK_BATCH:
@@ -122,7 +120,7 @@ static int read_answer(struct server *server, const struct claim *asked, struct 
     const diskdelta_disk_event *event = NULL;
     for (size_t events = 0; many != NULL && (more = diskdelta_many_changes_next(many, &event)) == 1; events++) {
         expect(events < 1000000 && event->disk < DISKS, "an answer without an end, or about another disk");
-        hear(&heard[event->disk], many, event);
+        hear(&heard[event->disk], &asked[event->disk], many, event);
     }
     expect(more == 0 || more == -1, "something else than an end");
     for (unsigned i = 0; many != NULL && i < DISKS; i++)
@@ -185,9 +183,9 @@ void run_many(struct operations operations, struct scarce *scarce)
     struct claim asked[DISKS];
     struct claim claims[DISKS];
     for (unsigned i = 0; i < DISKS; i++) {
-        asked[i] = (struct claim){.offset = take_number(&operations) * 512, .length = UINT64_MAX};
-        if (take_byte(&operations) % 2 == 1)
-            asked[i].length = take_number(&operations) * 512;
+        asked[i] = take_question(&operations);
+        /* Only changes are asked about many. */
+        asked[i].kind = ASKED_CHANGES;
         claims[i] = asked[i];
     }
     uint32_t number = 0;

@@ -27,13 +27,21 @@ void rewind_server(struct server *server);
  */
 diskdelta_client *connect_to_server(struct server *server, const diskdelta_allocator *allocator, bool *is_well);
 
-/* What the server claims, as far as the model needs it. */
+enum asked_kind { ASKED_CHANGES, ASKED_ALLOCATION, ASKED_JOB };
+
+/* What is asked, and what the server claims, as far as the model needs it. */
 struct claim {
     uint64_t offset;
     uint64_t length;
     uint64_t position;
     uint64_t unit;
+    enum asked_kind kind;
+    /* What the question says beside its window; of an allocation, what that can say. */
+    diskdelta_get_virtual_disk_changes_request request;
 };
+
+/* A question, mostly about changes and without wishes. */
+struct claim take_question(struct operations *operations);
 
 /* The parts of a range answer, mostly such as the claim allows. */
 void make_header(struct bytes *message, struct claim *claim, struct operations *operations);
@@ -49,6 +57,9 @@ struct counted {
     uint64_t end;
     diskdelta_range_kind kind;
 };
+
+/* Holds a header against section 15 of Docs/Protocol.md and the question. */
+void check_header(const struct claim *asked, const diskdelta_answer_header *header);
 
 /* Holds a batch against section 15 of Docs/Protocol.md. */
 void check_batch(struct counted *counted, const diskdelta_batch *batch, const diskdelta_answer_header *header,

@@ -152,7 +152,7 @@ class RangesVector(ClientSide):
         offset, length = block.value("asked").split()
         asked = "" if offset == "-" else f" offset={offset}"
         asked += "" if length == "-" else f" length={length}"
-        self.subject.ask(f"open a changes{asked}")
+        self.subject.ask(f"open a changes disk=disks/a.avhdx{asked}")
         request = [f"request.4={offset}"] + ([f"request.5={length}"] if length != "-" else [])
         self.do_expect(["OPEN", "1", "0", *request])
         for number, message in enumerate(block.values("message")):

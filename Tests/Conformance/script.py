@@ -109,17 +109,25 @@ class Script:
             status = number(options.pop("status"))
             details = self.details((stream, disk), options)
             return wire.disk_end(disk, status, options.pop("text", ""), details)
+        if "header" in options:
+            options.setdefault("name", f"disk{disk}")
         return wire.disk_answer(disk, self.message((stream, disk), options))
 
     def message(self, stream, options):
-        """A message of a range answer: header=SIZE, runs=END:GAP+LENGTH,… or bits=END:DIGITS, in units of 512 bytes."""
+        """A message of a range answer: header=SIZE, or runs=END:GAP+LENGTH,… in units of 512 bytes."""
         if "header" in options:
             size = number(options.pop("header"))
             offset = number(options.pop("offset", "0"))
-            length = number(options["window"]) if "window" in options else size - offset
-            options.pop("window", None)
+            length = number(options.pop("window", str(size - offset)))
             self.answers[stream] = {"position": offset, "end": offset + length, "start": offset, "ranges": []}
-            return wire.answer_header(size, UNITS, (offset, length), options.pop("epoch", "e"))
+            values = {key: options.pop(key) for key in list(options) if key in wire.HEADER}
+            values = {key: number(text) if isinstance(wire.HEADER[key], int) else text for key, text in values.items()}
+            # Only changes are since something.
+            values.setdefault("since", "b" if values.get("basis", 1) == 1 else "")
+            header = wire.header(size=size, offset=offset, window=length, **values)
+            if "sums" in options:
+                return wire.summary(header, *map(number, options.pop("sums").split(",")))
+            return wire.field(1, header)
         if "runs" in options:
             end, _, pairs = options.pop("runs").partition(":")
             pairs = [tuple(map(int, pair.split("+"))) for pair in pairs.split(",") if pair]

@@ -181,13 +181,26 @@ def changes_request(path, byte_offset=None, byte_length=None, if_epoch=""):
     return request + field(7, if_epoch)
 
 
-def answer_header(size, unit=512, window=None, epoch="e", basis=1, since="b"):
+# What a header says where a test does not say something else: the changes of `disk` since `b`.
+HEADER = {
+    "name": "disk", "format": 1, "size": 0, "since": "b", "target": "", "epoch": "e", "granularity": 512, "basis": 1,
+    "unit": 512, "offset": 0, "window": 0, "reason": 0, "message": "", "at_rest": 0,
+}  # fmt: skip
+
+
+def header(**values):
+    """An AnswerHeader: its fields have the numbers from 1 on in the order of HEADER."""
+    return b"".join(field(number, value) for number, value in enumerate((HEADER | values).values(), 1))
+
+
+def answer_header(size, window=None, **values):
     offset, length = window or (0, size)
-    return field(
-        1,
-        field(1, "disk") + field(2, 1) + field(3, size) + field(4, since) + field(6, epoch) + field(7, unit)
-        + field(8, basis) + field(9, unit) + field(10, offset) + field(11, length),
-    )  # fmt: skip
+    return field(1, header(size=size, offset=offset, window=length, **values))
+
+
+def summary(header, ranges, bytes, data_bytes, zero_bytes, largest):
+    sums = (ranges, bytes, data_bytes, zero_bytes, largest)
+    return field(1, header) + b"".join(field(number, value) for number, value in enumerate(sums, 2))
 
 
 def answer_runs(processed_end, pairs, zero=b""):

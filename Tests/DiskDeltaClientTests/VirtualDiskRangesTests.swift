@@ -21,7 +21,12 @@ struct VirtualDiskRangesTests {
         // Between two ranges that touch, too.
         cuts: [5_120, 9_216, 12_288]
     )
-    private let request = GetVirtualDiskChangesRequest(path: "p", limitID: "L", byteOffset: 4_096, byteLength: 32_768)
+    private let request = GetVirtualDiskChangesRequest(
+        path: "root/disk.vhdx",
+        limitID: "L",
+        byteOffset: 4_096,
+        byteLength: 32_768
+    )
 
     private func ask(_ maximum: Int, _ end: ScriptedInvoker.End? = nil) async throws -> VirtualDiskRanges {
         let invoker = ScriptedInvoker(answer.messages, end ?? .success(answer.details))
@@ -86,7 +91,8 @@ struct VirtualDiskRangesTests {
     @Test func aWindowOfNoBytes() async throws {
         let empty = Answer([], size: 65_536, window: 4_096..<4_096)
         let client = DiskDeltaClient(ScriptedInvoker(empty.messages, .success(empty.details)))
-        let request = GetVirtualDiskChangesRequest(path: "p", limitID: "L", byteOffset: 4_096, byteLength: 0)
+        var request = request
+        request.byteLength = 0
         let ranges = try await client.getVirtualDiskChanges(request, maximumRanges: 1)
         #expect(ranges.processedByteLength == 0)
         #expect(ranges.changedByteOffsets == [] && ranges.changedByteLengths == [])

@@ -20,6 +20,7 @@ final class WindowedInvoker: CallInvoker {
         var offset: UInt64
         var length: UInt64?
         var epoch: String
+        var request: GetVirtualDiskChangesRequest
         var options: CallOptions
     }
 
@@ -60,6 +61,7 @@ final class WindowedInvoker: CallInvoker {
             offset: request.byteOffset,
             length: request.byteLength,
             epoch: request.ifEpoch,
+            request: request,
             options: options
         )
         let number = self.asked.withLock { all in
@@ -69,7 +71,7 @@ final class WindowedInvoker: CallInvoker {
         let fate = fates.withLock { $0.isEmpty ? .whole : $0.removeFirst() }
         var answer = Answer(
             ranges,
-            of: header,
+            of: header.answering(request),
             offset: request.byteOffset,
             length: request.byteLength,
             cuts: cuts

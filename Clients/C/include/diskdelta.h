@@ -56,6 +56,7 @@
 #include <diskdelta/reference_points.h>
 #include <diskdelta/server_info.h>
 #include <diskdelta/status.h>
+#include <diskdelta/summary.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -48,13 +48,19 @@ const char *dd_answer_header(struct dd_answer *answer, const diskdelta_range_ans
         return "P-62: the window does not lie inside the disk";
     if (!is_asked_for(&answer->asked, header))
         return "P-63: the window is not the one that was asked for";
+    if (header->granularity < header->unit || (header->granularity & (header->granularity - 1)) != 0)
+        return "P-103: the granularity is not a power of two that the unit divides";
     answer->has_header = true;
     answer->unit = header->unit;
     answer->shift = (unsigned)__builtin_ctzll(header->unit);
     answer->size = header->size;
+    answer->granularity = header->granularity;
+    answer->inside = header->granularity - header->unit;
     answer->window_offset = header->window_offset;
     answer->window_end = header->window_offset + header->window_length;
     answer->position = header->window_offset;
+    if (!answer->is_resumed)
+        answer->whole_offset = header->window_offset;
     return NULL;
 }
 
@@ -104,6 +110,8 @@ const char *dd_answer_begin(struct dd_answer *answer, const diskdelta_range_answ
         return "P-64: a batch ends outside what is left of the window";
     if (end % answer->unit != 0 && end != answer->window_end)
         return "P-64: a batch does not end at a multiple of the unit";
+    if (end % answer->granularity != 0 && end != answer->window_end)
+        return "P-104: a batch does not end at a multiple of the granularity";
     answer->batch_end = end;
     return is_runs ? begin_runs(answer, message->part.runs) : begin_bitmap(answer, message->part.bitmap);
 }
@@ -124,9 +132,18 @@ static uint64_t end_of_range(const struct dd_answer *answer, uint64_t offset, ui
     return is_at_the_end && units == whole + 1 ? answer->size : 0;
 }
 
+/* Whether a range begins and ends at multiples of the granularity, or else with the window. */
+static bool is_at_edges(const struct dd_answer *answer, uint64_t start, uint64_t end)
+{
+    return ((start & answer->inside) == 0 || start == answer->whole_offset) &&
+           ((end & answer->inside) == 0 || end == answer->window_end);
+}
+
 static const char *add(struct dd_answer *answer, diskdelta_range *range)
 {
     uint64_t end = range->offset + range->length;
+    if (((range->offset | end) & answer->inside) != 0 && !is_at_edges(answer, range->offset, end))
+        return "P-104: a range begins or ends inside a granule";
     if (answer->has_last && answer->last.kind == range->kind &&
         answer->last.offset + answer->last.length == range->offset)
         return "P-66: a range continues the one before it";
@@ -263,15 +280,17 @@ void dd_answer_resume(struct dd_answer *answer)
     answer->asked = (struct dd_window){
         .offset = answer->position, .has_length = true, .length = answer->window_end - answer->position};
     answer->has_header = false;
+    answer->is_resumed = true;
     answer->form = DD_BATCH_NONE;
 }
 
 const char *dd_answer_repeats(const diskdelta_answer_header *first, const diskdelta_answer_header *again)
 {
-    bool is_same = first->format == again->format && first->size == again->size &&
-                   strcmp(first->since, again->since) == 0 && strcmp(first->target, again->target) == 0 &&
-                   strcmp(first->epoch, again->epoch) == 0 && first->granularity == again->granularity &&
-                   first->basis == again->basis;
+    bool is_same = strcmp(first->disk, again->disk) == 0 && first->format == again->format &&
+                   first->size == again->size && strcmp(first->since, again->since) == 0 &&
+                   strcmp(first->target, again->target) == 0 && strcmp(first->epoch, again->epoch) == 0 &&
+                   first->granularity == again->granularity && first->basis == again->basis &&
+                   first->basis_reason == again->basis_reason && first->assumed_at_rest == again->assumed_at_rest;
     return is_same ? NULL : "P-92: the header of an answer that goes on is another one";
 }
 

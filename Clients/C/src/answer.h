@@ -29,8 +29,14 @@ struct dd_answer {
     /* The unit is 2 to this power. */
     unsigned shift;
     uint64_t size;
+    uint64_t granularity;
+    /* The bits that no boundary inside the window has (P-104): none where the unit is the granularity. */
+    uint64_t inside;
     uint64_t window_offset;
     uint64_t window_end;
+    /* It goes on from another one, whose window started here. */
+    bool is_resumed;
+    uint64_t whole_offset;
 
     /* All below is answered for by batches that were taken whole. */
     uint64_t position;
@@ -58,7 +64,7 @@ struct dd_answer {
 
 void dd_answer_init(struct dd_answer *answer, struct dd_window asked);
 
-/* The first message. */
+/* The first message, as far as it is right in itself and about the window; dd_question_answered_by() has the rest. */
 const char *dd_answer_header(struct dd_answer *answer, const diskdelta_range_answer *message);
 
 /* Every other message. Its ranges are then taken. */

@@ -204,6 +204,8 @@ static int take_header(diskdelta_changes *changes)
         bool is_first = changes->header.strings == NULL;
         if (broken == NULL && !is_first)
             broken = dd_answer_repeats(&changes->header.header, message->part.header);
+        if (broken == NULL)
+            broken = dd_question_answered_by(&changes->question, message->part.header);
         if (broken != NULL)
             return fail_as_invalid(changes, broken);
         if (is_first && !dd_header_keep(&changes->header, &changes->allocator, message->part.header))

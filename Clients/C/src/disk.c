@@ -31,7 +31,9 @@ const char *dd_disk_take(struct dd_disk *disk, const diskdelta_range_answer *mes
     if (broken != NULL)
         return broken;
     *is_first_header = disk->header.strings == NULL;
-    return *is_first_header ? NULL : dd_answer_repeats(&disk->header.header, message->part.header);
+    if (!*is_first_header)
+        broken = dd_answer_repeats(&disk->header.header, message->part.header);
+    return broken != NULL ? broken : dd_question_answered_by(&disk->question, message->part.header);
 }
 
 const char *dd_disk_keep_header(struct dd_disk *disk, const diskdelta_allocator *allocator,

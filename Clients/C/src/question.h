@@ -29,6 +29,10 @@ bool dd_question_of_job(struct dd_question *question, const diskdelta_allocator 
 /* The window that it asks about. */
 struct dd_window dd_question_window(const struct dd_question *question);
 
+/* Whether a header whose window is right answers the question (P-100 to P-103): a text that says why not; NULL where it
+ * does. */
+const char *dd_question_answered_by(const struct dd_question *question, const diskdelta_answer_header *header);
+
 /* Asks about the rest of the window from now on. The question points to `epoch`, which must live as long as it does. */
 void dd_question_about_rest(struct dd_question *question, const struct dd_window *rest, const char *epoch);
 

@@ -8,7 +8,8 @@
  * standard error, and it exits with the code that goes with the first reason.
  *
  * KEY=VALUE says more about the question: offset, length, granularity, if-epoch, on-unavailable (fail, allocated,
- * whole), target; or about the call: timeout and patience in ms, wait=1, token.
+ * whole), target, assume-at-rest=1, image-format (a name as in the schema), if-size; or about the call: timeout and
+ * patience in ms, wait=1, token.
  */
 #include <diskdelta.h>
 
@@ -82,6 +83,10 @@ static diskdelta_get_virtual_disk_allocation_request allocation_of(const struct 
     request.byte_length = question->changes.byte_length;
     request.granularity = question->changes.granularity;
     request.if_epoch = question->changes.if_epoch;
+    request.assume_at_rest = question->changes.assume_at_rest;
+    request.image_format = question->changes.image_format;
+    request.has_if_size = question->changes.has_if_size;
+    request.if_size = question->changes.if_size;
     return request;
 }
 
@@ -169,8 +174,8 @@ static int ask_vhd_snapshots(struct question *question)
 static int ask_summary(struct question *question)
 {
     diskdelta_changes_summary *answer = NULL;
-    int result = diskdelta_image_management_get_virtual_disk_changes_summary(question->client, &question->changes,
-                                                                             &question->options, &answer);
+    int result =
+        diskdelta_get_virtual_disk_changes_summary(question->client, &question->changes, &question->options, &answer);
     diskdelta_changes_summary_free(answer);
     return end(question, result, "ok");
 }
@@ -179,8 +184,7 @@ static int ask_allocation_summary(struct question *question)
 {
     diskdelta_get_virtual_disk_allocation_request request = allocation_of(question);
     diskdelta_changes_summary *answer = NULL;
-    int result = diskdelta_image_management_get_virtual_disk_allocation_summary(question->client, &request,
-                                                                                &question->options, &answer);
+    int result = diskdelta_get_virtual_disk_allocation_summary(question->client, &request, &question->options, &answer);
     diskdelta_changes_summary_free(answer);
     return end(question, result, "ok");
 }
@@ -276,11 +280,21 @@ static diskdelta_on_unavailable on_unavailable_of(const char *value)
     return strcmp(value, "whole") == 0 ? DISKDELTA_ON_UNAVAILABLE_WHOLE : DISKDELTA_ON_UNAVAILABLE_FAIL;
 }
 
+static diskdelta_image_format image_format_of(const char *value)
+{
+    int format = DISKDELTA_IMAGE_FORMAT_UNKNOWN;
+    while (format < DISKDELTA_IMAGE_FORMAT_RAW &&
+           strcmp(diskdelta_image_format_name((diskdelta_image_format)format), value) != 0)
+        format++;
+    return (diskdelta_image_format)format;
+}
+
 /* Takes KEY=VALUE. False where the word is none, but an argument. */
 static bool take_value(struct question *question, const char *word)
 {
-    static const char *const keys[] = {"offset", "length",  "granularity", "if-epoch", "on-unavailable",
-                                       "target", "timeout", "patience",    "wait",     "token"};
+    static const char *const keys[] = {"offset",         "length",       "granularity", "if-epoch", "on-unavailable",
+                                       "target",         "timeout",      "patience",    "wait",     "token",
+                                       "assume-at-rest", "image-format", "if-size"};
     const char *value = strchr(word, '=');
     size_t key = 0;
     while (value != NULL && key < sizeof keys / sizeof keys[0] &&
@@ -320,6 +334,16 @@ static bool take_value(struct question *question, const char *word)
         return true;
     case 9:
         question->options.bearer_token = value;
+        return true;
+    case 10:
+        question->changes.assume_at_rest = number == 1;
+        return true;
+    case 11:
+        question->changes.image_format = image_format_of(value);
+        return true;
+    case 12:
+        question->changes.has_if_size = true;
+        question->changes.if_size = number;
         return true;
     default:
         return false;

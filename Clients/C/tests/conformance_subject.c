@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CALLS = 8, WORDS = 12, LINE = 1024, DISKS = 8 };
+enum { CALLS = 8, WORDS = 16, LINE = 1024, DISKS = 8 };
 
 /* What was handed out, as text: ranges, or what there is of an end. */
 struct text {
@@ -42,6 +42,52 @@ static uint64_t number_of(char **words, size_t count, const char *key, uint64_t 
         if (strncmp(words[i], key, length) == 0 && words[i][length] == '=')
             return strtoull(words[i] + length + 1, NULL, 10);
     return otherwise;
+}
+
+static const char *text_given(char **words, size_t count, const char *key, const char *otherwise)
+{
+    size_t length = strlen(key);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(words[i], key, length) == 0 && words[i][length] == '=')
+            return words[i] + length + 1;
+    return otherwise;
+}
+
+/* The question that the words ask. */
+static diskdelta_get_virtual_disk_changes_request changes_asked(char **words, size_t count)
+{
+    diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = text_given(words, count, "disk", "disk");
+    request.limit_id = "b";
+    request.target_snapshot_id = text_given(words, count, "target", NULL);
+    request.byte_offset = number_of(words, count, "offset", 0);
+    request.byte_length = number_of(words, count, "length", UINT64_MAX);
+    request.has_byte_length = request.byte_length != UINT64_MAX;
+    request.granularity = number_of(words, count, "granularity", 0);
+    request.if_epoch = text_given(words, count, "epoch", NULL);
+    request.on_unavailable = (diskdelta_on_unavailable)number_of(words, count, "unavailable", 0);
+    request.assume_at_rest = number_of(words, count, "at_rest", 0) == 1;
+    request.image_format = (diskdelta_image_format)number_of(words, count, "format", 0);
+    request.if_size = number_of(words, count, "size", UINT64_MAX);
+    request.has_if_size = request.if_size != UINT64_MAX;
+    return request;
+}
+
+static diskdelta_get_virtual_disk_allocation_request allocation_asked(char **words, size_t count)
+{
+    diskdelta_get_virtual_disk_changes_request asked = changes_asked(words, count);
+    diskdelta_get_virtual_disk_allocation_request request = DISKDELTA_GET_VIRTUAL_DISK_ALLOCATION_REQUEST_INIT;
+    request.path = asked.path;
+    request.byte_offset = asked.byte_offset;
+    request.has_byte_length = asked.has_byte_length;
+    request.byte_length = asked.byte_length;
+    request.granularity = asked.granularity;
+    request.if_epoch = asked.if_epoch;
+    request.assume_at_rest = asked.assume_at_rest;
+    request.image_format = asked.image_format;
+    request.has_if_size = asked.has_if_size;
+    request.if_size = asked.if_size;
+    return request;
 }
 
 static void print_error(const diskdelta_error *error)
@@ -119,17 +165,18 @@ static void do_connect(const char *address)
         print_error(diskdelta_client_error(client));
 }
 
-static diskdelta_many_changes *open_many(struct call *call, size_t count, const diskdelta_call_options *call_options)
+static diskdelta_many_changes *open_many(struct call *call, char **words, size_t word_count,
+                                         const diskdelta_call_options *call_options)
 {
+    size_t count = (size_t)strtoul(words[3], NULL, 10);
     char paths[DISKS][16];
     diskdelta_get_virtual_disk_changes_request requests[DISKS];
     const diskdelta_get_virtual_disk_changes_request *disks[DISKS];
     call->disks = count < DISKS ? count : DISKS;
     for (size_t i = 0; i < call->disks; i++) {
         snprintf(paths[i], sizeof paths[i], "disk%u", (unsigned)i);
-        requests[i] = (diskdelta_get_virtual_disk_changes_request)DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+        requests[i] = changes_asked(words, word_count);
         requests[i].path = paths[i];
-        requests[i].limit_id = "b";
         disks[i] = &requests[i];
     }
     diskdelta_get_virtual_disk_changes_batch_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_BATCH_REQUEST_INIT;
@@ -149,19 +196,24 @@ static void do_open(struct call *call, char **words, size_t count)
     call_options.patience_ms = (uint32_t)number_of(words, count, "patience", DISKDELTA_OFF);
     bool is_open;
     if (strcmp(words[2], "batch") == 0 && count > 3) {
-        call->many = open_many(call, (size_t)strtoul(words[3], NULL, 10), &call_options);
+        call->many = open_many(call, words, count, &call_options);
         is_open = call->many != NULL;
     } else if (strcmp(words[2], "watch") == 0) {
         diskdelta_health_check_request request = DISKDELTA_HEALTH_CHECK_REQUEST_INIT;
         call->messages = diskdelta_health_watch(client, &request, &call_options);
         is_open = call->messages != NULL;
-    } else {
-        diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
-        request.path = "disk";
-        request.limit_id = "b";
+    } else if (strcmp(words[2], "job") == 0) {
+        diskdelta_job_results_request request = DISKDELTA_JOB_RESULTS_REQUEST_INIT;
+        request.id = "j";
         request.byte_offset = number_of(words, count, "offset", 0);
-        request.byte_length = number_of(words, count, "length", UINT64_MAX);
-        request.has_byte_length = request.byte_length != UINT64_MAX;
+        call->changes = diskdelta_get_job_results(client, &request, &call_options);
+        is_open = call->changes != NULL;
+    } else if (strcmp(words[2], "allocation") == 0) {
+        diskdelta_get_virtual_disk_allocation_request request = allocation_asked(words, count);
+        call->changes = diskdelta_get_virtual_disk_allocation(client, &request, &call_options);
+        is_open = call->changes != NULL;
+    } else {
+        diskdelta_get_virtual_disk_changes_request request = changes_asked(words, count);
         call->changes = diskdelta_get_virtual_disk_changes(client, &request, &call_options);
         is_open = call->changes != NULL;
     }
@@ -263,6 +315,25 @@ static void do_check(void)
     diskdelta_health_check_response_free(response);
 }
 
+static void do_summary(char **words, size_t count)
+{
+    diskdelta_changes_summary *summary = NULL;
+    int result = -1;
+    if (strcmp(words[1], "allocation") == 0) {
+        diskdelta_get_virtual_disk_allocation_request request = allocation_asked(words, count);
+        result = diskdelta_get_virtual_disk_allocation_summary(client, &request, NULL, &summary);
+    } else {
+        diskdelta_get_virtual_disk_changes_request request = changes_asked(words, count);
+        result = diskdelta_get_virtual_disk_changes_summary(client, &request, NULL, &summary);
+    }
+    printf("summary ");
+    if (result == 0)
+        printf("ok");
+    else
+        print_error(diskdelta_client_error(client));
+    diskdelta_changes_summary_free(summary);
+}
+
 static void answer(char **words, size_t count)
 {
     struct call *call = count > 1 ? find(words[1]) : NULL;
@@ -276,6 +347,8 @@ static void answer(char **words, size_t count)
         do_read(call, strcmp(words[0], "all") == 0);
     } else if (count > 0 && strcmp(words[0], "check") == 0) {
         do_check();
+    } else if (count > 1 && strcmp(words[0], "summary") == 0) {
+        do_summary(words, count);
     } else if (call != NULL && strcmp(words[0], "cancel") == 0) {
         close_call(call);
         printf("cancel %s ok", words[1]);

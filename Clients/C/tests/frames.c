@@ -1,6 +1,5 @@
 #include "frames.h"
 
-#include "diskdelta/v1/answer.pb-c.h"
 #include "diskdelta/v1/image_management.pb-c.h"
 #include "diskdelta/v1/outcome.pb-c.h"
 
@@ -55,6 +54,18 @@ void append_message(struct bytes *bytes, uint32_t stream, uint32_t number, const
     free(payload);
 }
 
+#define USUAL_HEADER                                                                                                   \
+    {                                                                                                                  \
+        PROTOBUF_C_MESSAGE_INIT(&diskdelta__v1__answer_header__descriptor),                                            \
+            .disk = (char *)"disks/a.vhdx", .format = DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_VHDX,                  \
+            .since = (char *)"{00000000-0000-0000-0000-000000000001}", .target = (char *)"", .epoch = (char *)"",      \
+            .basis_message = (char *)"", .granularity = 512,                                                           \
+            .basis = DISKDELTA__V1__ANSWER_BASIS__ANSWER_BASIS_CHANGES, .unit = 512                                    \
+    }
+
+Diskdelta__V1__AnswerHeader told_header = USUAL_HEADER;
+const Diskdelta__V1__AnswerHeader usual_header = USUAL_HEADER;
+
 void append_header(struct bytes *bytes, uint32_t stream, uint64_t size)
 {
     append_part_header(bytes, stream, size, 0, "e1");
@@ -62,15 +73,9 @@ void append_header(struct bytes *bytes, uint32_t stream, uint64_t size)
 
 void append_part_header(struct bytes *bytes, uint32_t stream, uint64_t size, uint64_t offset, const char *epoch)
 {
-    Diskdelta__V1__AnswerHeader header = DISKDELTA__V1__ANSWER_HEADER__INIT;
-    header.disk = (char *)"disks/a.vhdx";
-    header.format = DISKDELTA__V1__IMAGE_FORMAT__IMAGE_FORMAT_VHDX;
+    Diskdelta__V1__AnswerHeader header = told_header;
     header.size = size;
-    header.since = (char *)"{00000000-0000-0000-0000-000000000001}";
     header.epoch = (char *)epoch;
-    header.granularity = 512;
-    header.basis = DISKDELTA__V1__ANSWER_BASIS__ANSWER_BASIS_CHANGES;
-    header.unit = 512;
     header.window_offset = offset;
     header.window_length = size - offset;
     Diskdelta__V1__RangeAnswer answer = DISKDELTA__V1__RANGE_ANSWER__INIT;

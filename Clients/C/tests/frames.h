@@ -2,6 +2,7 @@
 #ifndef FRAMES_H
 #define FRAMES_H
 
+#include "diskdelta/v1/answer.pb-c.h"
 #include "wire.h"
 
 #include <diskdelta.h>
@@ -25,6 +26,13 @@ void append_hello(struct bytes *bytes);
 
 /* DATA with a message. */
 void append_message(struct bytes *bytes, uint32_t stream, uint32_t number, const ProtobufCMessage *message);
+
+/*
+ * What headers say beside size, window and epoch: of the changes of `disks/a.vhdx`, unless a test says something else.
+ * It then puts it back: told_header = usual_header.
+ */
+extern Diskdelta__V1__AnswerHeader told_header;
+extern const Diskdelta__V1__AnswerHeader usual_header;
 
 /* DATA with the header of an answer about a disk of `size` bytes, all of which is asked for, in units of 512. */
 void append_header(struct bytes *bytes, uint32_t stream, uint64_t size);

@@ -134,6 +134,7 @@ static void run_model(void)
                                       .since = "",
                                       .target = "",
                                       .epoch = "",
+                                      .granularity = model.unit,
                                       .unit = model.unit,
                                       .window_offset = model.offset,
                                       .window_length = model.end - model.offset};
@@ -177,12 +178,61 @@ static void test_random_answers(void **state)
         run_model();
 }
 
+/* Takes one run in a window from 4096 to 36864, which begins and ends inside granules of 16 KiB. */
+static const char *take_run(uint64_t gap, uint64_t length, uint64_t end)
+{
+    struct dd_answer answer;
+    dd_answer_init(&answer, (struct dd_window){.offset = 4096, .has_length = true, .length = 32768});
+    diskdelta_answer_header header = {
+        .size = 65536, .granularity = 16384, .unit = 512, .window_offset = 4096, .window_length = 32768};
+    diskdelta_range_answer first = {.part_case = DISKDELTA_RANGE_ANSWER_PART_HEADER, .part = {.header = &header}};
+    assert_null(dd_answer_header(&answer, &first));
+    size_t count = length > 0 ? 1 : 0;
+    diskdelta_range_runs runs = {
+        .processed_end = end, .gap = &gap, .gap_count = count, .length = &length, .length_count = count};
+    diskdelta_range_answer message = {.part_case = DISKDELTA_RANGE_ANSWER_PART_RUNS, .part = {.runs = &runs}};
+    const char *broken = dd_answer_begin(&answer, &message);
+    diskdelta_range range;
+    size_t taken = 0;
+    return broken != NULL ? broken : dd_answer_take(&answer, &range, 1, &taken);
+}
+
+/* P-104, also where the answer goes on in another one. */
+static void test_ranges_are_whole_granules(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t gap;
+        uint64_t length;
+        uint64_t end;
+        bool is_right;
+    } runs[] = {
+        {0, 24, 36864, true},  {56, 8, 36864, true},  {24, 32, 36864, true}, {0, 64, 36864, true},
+        {0, 0, 16384, true},   {1, 23, 36864, false}, {0, 23, 36864, false}, {24, 31, 36864, false},
+        {56, 7, 36864, false}, {0, 0, 8192, false},
+    };
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        const char *broken = take_run(runs[i].gap, runs[i].length, runs[i].end);
+        if ((broken == NULL) != runs[i].is_right || (broken != NULL && strncmp(broken, "P-104", 5) != 0))
+            fail_msg("run %zu: %s", i, broken != NULL ? broken : "not found broken");
+    }
+    static const uint64_t wrong[] = {0, 1, 256, 768, 4097, UINT64_MAX};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct dd_answer answer;
+        dd_answer_init(&answer, (struct dd_window){0});
+        diskdelta_answer_header header = {.size = 65536, .granularity = wrong[i], .unit = 512, .window_length = 65536};
+        diskdelta_range_answer first = {.part_case = DISKDELTA_RANGE_ANSWER_PART_HEADER, .part = {.header = &header}};
+        const char *broken = dd_answer_header(&answer, &first);
+        assert_true(broken != NULL && strncmp(broken, "P-103", 5) == 0);
+    }
+}
+
 /* A window without a unit may start at the end of a disk that ends anywhere; any other starts at a unit. */
 static void test_an_empty_window_starts_anywhere(void **state)
 {
     (void)state;
     struct dd_answer answer;
-    diskdelta_answer_header header = {.size = 1000, .unit = 512, .window_offset = 1000};
+    diskdelta_answer_header header = {.size = 1000, .granularity = 512, .unit = 512, .window_offset = 1000};
     diskdelta_range_answer message = {.part_case = DISKDELTA_RANGE_ANSWER_PART_HEADER, .part = {.header = &header}};
     dd_answer_init(&answer, (struct dd_window){.offset = 1000});
     assert_null(dd_answer_header(&answer, &message));
@@ -202,7 +252,8 @@ static void test_no_arithmetic_wraps(void **state)
     for (size_t i = 0; i < count * count * count; i++) {
         struct dd_answer answer;
         dd_answer_init(&answer, (struct dd_window){0});
-        diskdelta_answer_header header = {.size = INT64_MAX, .unit = 512, .window_length = INT64_MAX};
+        diskdelta_answer_header header = {
+            .size = INT64_MAX, .granularity = 512, .unit = 512, .window_length = INT64_MAX};
         diskdelta_range_answer first = {.part_case = DISKDELTA_RANGE_ANSWER_PART_HEADER, .part = {.header = &header}};
         assert_null(dd_answer_header(&answer, &first));
         uint64_t gap = edges[i % count];
@@ -227,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_answers),
+        cmocka_unit_test(test_ranges_are_whole_granules),
         cmocka_unit_test(test_an_empty_window_starts_anywhere),
         cmocka_unit_test(test_no_arithmetic_wraps),
     };

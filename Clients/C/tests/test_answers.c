@@ -130,6 +130,7 @@ static void test_header_and_totals(void **state)
     diskdelta_client *client = diskdelta_client_create(NULL);
     assert_int_equal(diskdelta_client_connect(client, fake_server_address(fixture->server), NULL), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
     assert_null(diskdelta_changes_totals(changes));
     const diskdelta_batch *batch = NULL;
@@ -274,6 +275,7 @@ static void test_refusal_before_the_header(void **state)
     diskdelta_client *client = diskdelta_client_create(NULL);
     assert_int_equal(diskdelta_client_connect(client, fake_server_address(fixture->server), NULL), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     request.byte_offset = 4096;
     diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
     assert_null(diskdelta_changes_header(changes));
@@ -413,6 +415,7 @@ static void test_close_cancels(void **state)
     diskdelta_client *client = diskdelta_client_create(NULL);
     assert_int_equal(diskdelta_client_connect(client, fake_server_address(fixture->server), NULL), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
     const diskdelta_batch *batch = NULL;
     assert_int_equal(diskdelta_changes_next(changes, &batch), 1);
@@ -429,6 +432,7 @@ static void test_closing_the_client_first(void **state)
     diskdelta_client *client = diskdelta_client_create(NULL);
     assert_int_equal(diskdelta_client_connect(client, fake_server_address(fixture->server), NULL), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
     const diskdelta_batch *batch = NULL;
     assert_int_equal(diskdelta_changes_next(changes, &batch), 1);

@@ -74,6 +74,16 @@ static void append_ranges(const struct plan *plan, struct bytes *bytes, uint32_t
     bytes_free(&single);
 }
 
+static void append_summary(struct bytes *bytes, uint32_t stream)
+{
+    Diskdelta__V1__ChangesSummary summary = DISKDELTA__V1__CHANGES_SUMMARY__INIT;
+    Diskdelta__V1__AnswerHeader header = told_header;
+    header.size = header.window_length = 4096;
+    header.epoch = (char *)"e1";
+    summary.header = &header;
+    append_message(bytes, stream, 0, &summary.base);
+}
+
 static void serve(int fd, void *context)
 {
     struct plan *plan = context;
@@ -82,10 +92,19 @@ static void serve(int fd, void *context)
         struct bytes bytes = {0};
         memcpy(plan->path, call.path, sizeof plan->path);
         plan->names_the_disk = memmem(call.request.data, call.request.size, "the-disk", 8) != NULL;
+        told_header = usual_header;
+        told_header.disk = (char *)"the-disk";
+        if (strstr(plan->path, "Allocation") != NULL) {
+            told_header.since = (char *)"";
+            told_header.basis = DISKDELTA__V1__ANSWER_BASIS__ANSWER_BASIS_ALLOCATED;
+        }
         if (!plan->method->is_unary) {
             append_ranges(plan, &bytes, call.stream);
         } else if (plan->reason != DISKDELTA_REASON_NONE) {
             append_refusal(&bytes, call.stream, plan->reason, "as the test says");
+        } else if (strstr(plan->path, "Summary") != NULL) {
+            append_summary(&bytes, call.stream);
+            append_plain_end(&bytes, call.stream);
         } else {
             append_frame(&bytes, DD_FRAME_DATA, call.stream, 0, NULL, 0);
             append_plain_end(&bytes, call.stream);

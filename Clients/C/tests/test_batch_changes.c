@@ -17,6 +17,7 @@ static void append_disks(struct bytes *bytes, const struct bytes *second)
     struct bytes first = {0};
     size_t at = 0;
     uint32_t number = 0;
+    told_header.disk = (char *)"disks/a";
     append_striped(&first, 1, 0, "e1");
     while (append_of_disk(bytes, 1, number, 0, &first, &at))
         number++;
@@ -30,6 +31,7 @@ static void test_complete(void **state)
 {
     struct fake_script *script = *state;
     struct bytes second = {0};
+    told_header.disk = (char *)"disks/b";
     append_recorded(&second, NULL);
     append_disks(&script->answer, &second);
     append_plain_end(&script->answer, 1);

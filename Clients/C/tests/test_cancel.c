@@ -54,6 +54,7 @@ static diskdelta_changes *open_changes(struct fixture *fixture)
 {
     assert_int_equal(diskdelta_client_connect(fixture->client, fake_server_address(fixture->server), NULL), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(fixture->client, &request, NULL);
     assert_non_null(changes);
     return changes;

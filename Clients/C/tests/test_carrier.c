@@ -130,6 +130,7 @@ static int tear_down(void **state)
 static size_t read_all(diskdelta_client *client)
 {
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, NULL);
     const diskdelta_batch *batch = NULL;
     size_t ranges = 0;

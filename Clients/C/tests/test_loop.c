@@ -242,6 +242,7 @@ static void test_reconnects(void **state)
     int result = diskdelta_client_connect(fixture->client, fake_server_address(fixture->server), NULL);
     assert_int_equal(finish_connecting(fixture->client, result), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(fixture->client, &request, NULL);
     size_t ranges = 0;
     size_t waits = 0;

@@ -29,6 +29,7 @@ static void assert_lines(const char *output)
 static void test_complete(void **state)
 {
     struct fake_script *script = *state;
+    told_header.disk = (char *)"disk";
     append_recorded(&script->answer, NULL);
     script->piece = 3;
     struct fake_server *server = fake_server_start(script);

@@ -77,10 +77,19 @@ static size_t take_request(struct plan *plan, const struct bytes *request, size_
     return count;
 }
 
+/* Which disk the next header is about. */
+static void name_disk(size_t disk)
+{
+    static char path[2];
+    path[0] = (char)('0' + disk % 10);
+    told_header.disk = path;
+}
+
 /* The answer about one disk, alone. */
 static void append_single(const struct plan *plan, struct bytes *bytes, size_t disk, uint64_t offset)
 {
     bool is_other = disk == 0 && plan->asked > 1;
+    name_disk(disk);
     if (disk == REFUSED)
         append_refusal(bytes, 1, DISKDELTA_REASON_BASELINE_UNKNOWN, "nothing bears the id {1}");
     else if (is_other && plan->refuses != DISKDELTA_REASON_NONE)
@@ -540,6 +549,7 @@ static void test_no_progress(void **state)
     struct bytes header = {0};
     struct bytes single = {0};
     size_t at = 0;
+    name_disk(1);
     append_part_header(&single, 1, STRIPED_SIZE, 0, "e1");
     append_of_disk(&header, 1, 0, 1, &single, &at);
     plan->cut = header.size;
@@ -649,12 +659,14 @@ static void append_breach(struct bytes *bytes, enum breach breach)
     size_t at = 0;
     size_t read = 0;
     uint32_t number = 0;
+    name_disk(0);
     append_striped(&first, 1, 0, "e1");
     while (at < first.size)
         append_next(bytes, &number, 0, &first, &at);
     at = 0;
     if (breach == UNKNOWN_DISK || breach == AFTER_THE_END)
         append_next(bytes, &number, breach == AFTER_THE_END ? 0 : DISKS, &first, &at);
+    name_disk(1);
     append_header(&second, 1, 4096);
     if (breach == BATCH_FIRST)
         read = second.size;
@@ -702,6 +714,7 @@ static void test_breaches(void **state)
             for (uint32_t disk = 0; disk < DISKS; disk++) {
                 struct bytes single = {0};
                 size_t at = 0;
+                name_disk(disk);
                 append_striped(&single, 1, 0, "e1");
                 while (append_of_disk(&plan->script.answer, 1, number, disk, &single, &at))
                     number++;
@@ -866,6 +879,7 @@ static void test_header_with_too_much_text(void **state)
     epoch[sizeof epoch - 1] = '\0';
     struct bytes single = {0};
     size_t at = 0;
+    name_disk(0);
     append_part_header(&single, 1, STRIPED_SIZE, 0, epoch);
     append_of_disk(&plan->script.answer, 1, 0, 0, &single, &at);
     bytes_free(&single);

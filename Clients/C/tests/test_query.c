@@ -121,10 +121,14 @@ static void test_empty_window(void **state)
 {
     struct fixture *fixture = *state;
     fixture->script.answer.size = 0;
+    told_header.since = (char *)"";
+    told_header.basis = DISKDELTA__V1__ANSWER_BASIS__ANSWER_BASIS_ALLOCATED;
     append_part_header(&fixture->script.answer, 1, RECORDED_SIZE, RECORDED_SIZE, "e1");
+    told_header = usual_header;
     append_end(&fixture->script.answer, 1, RECORDED_SIZE, &(diskdelta_answer_totals){0});
     assert_int_equal(diskdelta_client_connect(fixture->client, fake_server_address(fixture->server), NULL), 0);
     diskdelta_get_virtual_disk_allocation_request request = DISKDELTA_GET_VIRTUAL_DISK_ALLOCATION_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     request.byte_offset = RECORDED_SIZE;
     fixture->query.capacity = 1;
     assert_int_equal(diskdelta_query_virtual_disk_allocation(fixture->client, &request, NULL, &fixture->query), 0);
@@ -137,6 +141,7 @@ static void test_client_that_never_waits(void **state)
 {
     struct fixture *fixture = *state;
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     fixture->query.capacity = 1;
     diskdelta_client_set_waiting(fixture->client, false);
     assert_int_equal(diskdelta_query_virtual_disk_changes(fixture->client, &request, NULL, &fixture->query), -1);

@@ -161,6 +161,7 @@ static struct asked ask(struct plan *plan, uint32_t patience)
     client->backoff = plan->is_patient ? client->backoff : hurry;
     assert_int_equal(diskdelta_client_connect(client, fake_server_address(plan->server), NULL), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     char limit_id[] = "{1}";
     request.limit_id = limit_id;
     diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;

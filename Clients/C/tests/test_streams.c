@@ -140,6 +140,7 @@ static int set_up(void **state)
     options.connection_credit = 65600;
     assert_int_equal(diskdelta_client_connect(fixture.client, fake_server_address(fixture.server), &options), 0);
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     fixture.first = diskdelta_get_virtual_disk_changes(fixture.client, &request, NULL);
     fixture.second = diskdelta_get_virtual_disk_changes(fixture.client, &request, NULL);
     assert_non_null(fixture.first);
@@ -194,6 +195,7 @@ static void test_no_more_streams_than_the_credit_allows(void **state)
 {
     struct fixture *fixture = *state;
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    request.path = "disks/a.vhdx";
     assert_null(diskdelta_get_virtual_disk_changes(fixture->client, &request, NULL));
     assert_int_equal(diskdelta_client_error(fixture->client)->reason, DISKDELTA_REASON_RESOURCE_LIMIT);
     assert_int_equal(read_all(fixture->second), 0);

@@ -392,7 +392,7 @@ static void run_ranges(const struct vector *vector)
     check(vector, diskdelta_client_connect(client, fake_server_address(server), NULL) == 0);
 
     diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
-    request.path = "disks/a.vhdx";
+    request.path = "disks/a.avhdx";
     unsigned long long offset = 0;
     unsigned long long length = 0;
     int given = sscanf(vector_value(vector, "asked"), "%llu %llu", &offset, &length);

@@ -51,23 +51,37 @@ public struct DiskDeltaClient: Sendable {
         _ request: GetVirtualDiskChangesRequest,
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> RangeStream {
-        let question = RangeQuestion(
-            window: AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
-        ) { [images] (part, options) async throws(CallError) in
+        let question = RangeQuestion(AnswerExpectation(request)) { [images] (part, options) async throws(CallError) in
             try await images.getVirtualDiskChanges(request.asked(for: part), options: options)
         }
         return try await RangeStream(question, options: options, ranges)
     }
 
     /// The ranges of the whole of a disk that changed since `since`, up to `target` (empty: now).
+    ///
+    /// - Parameters:
+    ///   - assumeAtRest: the caller knows that whoever has a file of the disk open for writing is quiet, so that the answer does
+    ///     not wait for proof of it; the `assumedAtRest` of its header then says so.
+    ///   - imageFormat: the format of a file whose name claims none; `unknown`: as its name or its content says.
+    ///   - ifSize: the size in bytes that the target must have, else the answer is EPOCH_CHANGED; nil: any.
     public func changes(
         of disk: String,
         since: String,
         target: String = "",
+        assumeAtRest: Bool = false,
+        imageFormat: ImageFormat = .unknown,
+        ifSize: UInt64? = nil,
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> RangeStream {
         try await changes(
-            GetVirtualDiskChangesRequest(path: disk, limitID: since, targetSnapshotID: target),
+            GetVirtualDiskChangesRequest(
+                path: disk,
+                limitID: since,
+                targetSnapshotID: target,
+                assumeAtRest: assumeAtRest,
+                imageFormat: imageFormat,
+                ifSize: ifSize
+            ),
             options: options
         )
     }
@@ -102,9 +116,7 @@ public struct DiskDeltaClient: Sendable {
         _ request: GetVirtualDiskAllocationRequest,
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> RangeStream {
-        let question = RangeQuestion(
-            window: AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength)
-        ) { [images] (part, options) async throws(CallError) in
+        let question = RangeQuestion(AnswerExpectation(request)) { [images] (part, options) async throws(CallError) in
             try await images.getVirtualDiskAllocation(request.asked(for: part), options: options)
         }
         return try await RangeStream(question, options: options, ranges)

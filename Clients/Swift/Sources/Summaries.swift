@@ -10,7 +10,7 @@ extension DiskDeltaClient {
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> ChangesSummary {
         let summary = try await images.getVirtualDiskChangesSummary(request, options: options)
-        try summary.check(AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength))
+        try summary.check(AnswerExpectation(request))
         return summary
     }
 
@@ -22,20 +22,24 @@ extension DiskDeltaClient {
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> ChangesSummary {
         let summary = try await images.getVirtualDiskAllocationSummary(request, options: options)
-        try summary.check(AnswerCheck.Expectation(offset: request.byteOffset, length: request.byteLength))
+        try summary.check(AnswerExpectation(request))
         return summary
     }
 }
 
 extension ChangesSummary {
     /// Holds the header against the question, and the sums against each other.
-    func check(_ window: AnswerCheck.Expectation) throws(CallError) {
-        guard let header else { throw CallError(.answerInvalid, "The server's summary has no header") }
-        var check = AnswerCheck(window)
+    func check(_ question: AnswerExpectation) throws(CallError) {
+        guard let header else { throw Self.invalid("it has no header") }
+        var check = AnswerCheck(question)
         _ = try check.receive(RangeAnswer(part: .header(header)))
         let (sum, overflow) = dataBytes.addingReportingOverflow(zeroBytes)
         guard !overflow, bytes == sum, bytes <= header.windowLength, ranges <= bytes, largest <= bytes,
             (ranges == 0) == (bytes == 0), (largest == 0) == (bytes == 0), ranges != 1 || largest == bytes
-        else { throw CallError(.answerInvalid, "The sums of the server's summary contradict each other") }
+        else { throw Self.invalid("its sums contradict each other") }
+    }
+
+    private static func invalid(_ what: String) -> CallError {
+        CallError(.answerInvalid, "The server's summary breaks rule P-105: \(what)")
     }
 }

@@ -4,8 +4,16 @@ public import DiskDeltaProtocol
 public struct AnswerProbe {
     private var check: AnswerCheck
 
-    public init(offset: UInt64, length: UInt64?) {
-        check = AnswerCheck(.init(offset: offset, length: length))
+    public init(_ request: GetVirtualDiskChangesRequest) {
+        check = AnswerCheck(AnswerExpectation(request))
+    }
+
+    public init(_ request: GetVirtualDiskAllocationRequest) {
+        check = AnswerCheck(AnswerExpectation(request))
+    }
+
+    public init(_ request: JobResultsRequest) {
+        check = AnswerCheck(AnswerExpectation(request))
     }
 
     public var header: AnswerHeader? { check.header }

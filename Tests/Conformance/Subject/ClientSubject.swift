@@ -7,11 +7,13 @@ internal import Logging
 ///
 ///     connect ADDRESS                  connect ok | connect STATUS REASON
 ///     open NAME changes [KEY=VALUE …]  open NAME ok                         asks about ranges; does not wait
+///     open NAME allocation, open NAME job                                   the same of what holds data, and of a job
 ///     open NAME batch N [KEY=VALUE …]  open NAME ok                         asks about N disks in one call
 ///     open NAME watch                  open NAME ok                         a stream of messages that are not looked into
 ///     next NAME                        next NAME batch | next NAME message | the end
 ///     all NAME                         reads to the end
 ///     check                            check ok | check STATUS REASON       a call with one answer
+///     summary KIND [KEY=VALUE …]       summary ok | summary STATUS REASON   changes or allocation
 ///     cancel NAME                      cancel NAME ok
 ///     disconnect                       disconnect ok
 ///
@@ -117,6 +119,20 @@ struct ClientSubject {
             } catch {
                 return "check \(Self.text(error))"
             }
+        case "summary":
+            guard let invoker else { return "not connected" }
+            do {
+                let client = DiskDeltaClient(invoker)
+                let options = Options(words.dropFirst(2))
+                if name == "allocation" {
+                    _ = try await client.allocationSummary(Self.allocationAsked(options))
+                } else {
+                    _ = try await client.changesSummary(Self.changesAsked(options))
+                }
+                return "summary ok"
+            } catch {
+                return "summary \(Self.text(error))"
+            }
         case "cancel":
             switch calls.removeValue(forKey: name)?.kind {
             case .ranges(let task): (try? await task.value)?.cancel()
@@ -158,20 +174,54 @@ struct ClientSubject {
         if kind == "watch" {
             return Call(.messages(Task { try await client.health.watch(HealthCheckRequest(), options: callOptions) }))
         }
-        let request = GetVirtualDiskChangesRequest(
-            path: "disk",
+        switch kind {
+        case "job":
+            let request = JobResultsRequest(id: "j", byteOffset: options.bytes("offset") ?? 0)
+            return Call(.ranges(Task { try await client.jobResults(request, options: callOptions) }))
+        case "allocation":
+            let request = allocationAsked(options)
+            return Call(.ranges(Task { try await client.allocation(request, options: callOptions) }))
+        default:
+            let request = changesAsked(options)
+            return Call(.ranges(Task { try await client.changes(request, options: callOptions) }))
+        }
+    }
+
+    private static func changesAsked(_ options: Options, of disk: String? = nil) -> GetVirtualDiskChangesRequest {
+        GetVirtualDiskChangesRequest(
+            path: disk ?? options["disk"] ?? "disk",
             limitID: "b",
-            byteOffset: options["offset"].flatMap { UInt64($0) } ?? 0,
-            byteLength: options["length"].flatMap { UInt64($0) }
+            targetSnapshotID: options["target"] ?? "",
+            byteOffset: options.bytes("offset") ?? 0,
+            byteLength: options.bytes("length"),
+            granularity: options.bytes("granularity") ?? 0,
+            ifEpoch: options["epoch"] ?? "",
+            onUnavailable: OnUnavailable(rawValue: Int32(options.number("unavailable") ?? 0)),
+            assumeAtRest: options.number("at_rest") == 1,
+            imageFormat: ImageFormat(rawValue: Int32(options.number("format") ?? 0)),
+            ifSize: options.bytes("size")
         )
-        return Call(.ranges(Task { try await client.changes(request, options: callOptions) }))
+    }
+
+    private static func allocationAsked(_ options: Options) -> GetVirtualDiskAllocationRequest {
+        let changes = changesAsked(options)
+        return GetVirtualDiskAllocationRequest(
+            path: changes.path,
+            byteOffset: changes.byteOffset,
+            byteLength: changes.byteLength,
+            granularity: changes.granularity,
+            ifEpoch: changes.ifEpoch,
+            assumeAtRest: changes.assumeAtRest,
+            imageFormat: changes.imageFormat,
+            ifSize: changes.ifSize
+        )
     }
 
     private static func openMany(_ invoker: any CallInvoker, _ count: Int, _ options: Options) -> Call {
         let patience = options.time("patience") ?? .zero
         let client = DiskDeltaClient(invoker, ranges: RangeOptions(resuming: ResumePolicy(patience: patience)))
         let callOptions = CallOptions(timeout: options.time("timeout"))
-        let requests = (0..<count).map { GetVirtualDiskChangesRequest(path: "disk\($0)", limitID: "b") }
+        let requests = (0..<count).map { changesAsked(options, of: "disk\($0)") }
         let task = Task { try await client.changes(ofMany: requests, options: callOptions) }
         return Call(.manyRanges(task), disks: count)
     }

@@ -37,6 +37,8 @@ struct Options {
 
     func number(_ key: String) -> UInt32? { values[key].flatMap { UInt32($0) } }
 
+    func bytes(_ key: String) -> UInt64? { values[key].flatMap { UInt64($0) } }
+
     /// A time given in milliseconds.
     func time(_ key: String) -> Duration? { number(key).map { .milliseconds(Int64($0)) } }
 }

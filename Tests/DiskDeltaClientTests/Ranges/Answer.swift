@@ -9,7 +9,7 @@ struct Answer {
     var messages: [RangeAnswer]
     var details: StatusDetails
     /// What the client asked for.
-    var expectation: AnswerCheck.Expectation
+    var expectation: AnswerExpectation
     /// What the messages say.
     var ranges: [ChangedRange]
 
@@ -31,12 +31,17 @@ struct Answer {
         _ ranges: [ChangedRange],
         size: UInt64,
         unit: UInt64 = 512,
+        granularity: UInt64? = nil,
         window: Range<UInt64>,
         cuts: [UInt64] = [],
         asBits: (_ batch: Int) -> Bool = { _ in false }
     ) {
         self.ranges = ranges
-        expectation = AnswerCheck.Expectation(offset: window.lowerBound, length: window.upperBound - window.lowerBound)
+        expectation = AnswerExpectation(
+            disk: "root/disk.vhdx",
+            offset: window.lowerBound,
+            length: window.upperBound - window.lowerBound
+        )
         messages = [
             RangeAnswer(
                 part: .header(
@@ -46,7 +51,7 @@ struct Answer {
                         size: size,
                         since: "{a}",
                         epoch: "e",
-                        granularity: unit,
+                        granularity: granularity ?? unit,
                         basis: .changes,
                         unit: unit,
                         windowOffset: window.lowerBound,
@@ -99,6 +104,11 @@ struct Answer {
             window: window,
             cuts: cuts.filter { $0 > window.lowerBound && $0 < window.upperBound }
         )
+        var header = header
+        header.windowOffset = window.lowerBound
+        header.windowLength = window.upperBound - window.lowerBound
+        messages[0] = RangeAnswer(part: .header(header))
+        expectation.disk = header.disk
     }
 
     static func runs(_ ranges: [ChangedRange], _ start: UInt64, _ end: UInt64, _ unit: UInt64) -> RangeAnswer {
@@ -138,22 +148,24 @@ struct Answer {
 
     /// A correct answer of one to six batches, of both forms and both kinds.
     static func random(using generator: inout RepeatableGenerator) -> Answer {
-        let unit: UInt64 = 512 << UInt64.random(in: 0...4, using: &generator)
-        let units = UInt64.random(in: 8...400, using: &generator)
+        let granule: UInt64 = 512 << UInt64.random(in: 0...4, using: &generator)
+        let granules = UInt64.random(in: 8...400, using: &generator)
         let first = UInt64.random(in: 0...100, using: &generator)
-        // Now and then the disk ends inside its last unit.
-        let isOdd = generator.chance(30) && unit > 512
-        let end = (first + units) * unit - (isOdd ? 512 : 0)
-        let size = isOdd || generator.chance(30) ? end : end + unit * 7
+        // Now and then the disk ends inside its last granule, and the window starts inside its first.
+        let isOdd = generator.chance(30) && granule > 512
+        let end = (first + granules) * granule - (isOdd ? 512 : 0)
+        let size = isOdd || generator.chance(30) ? end : end + granule * 7
+        let unit = granule > 512 && generator.chance(30) ? granule / 2 : granule
+        let start = first * granule + (unit < granule ? unit : 0)
         let onlyData = generator.chance(40)
         let longest = UInt64.random(in: 1...20, using: &generator)
         var ranges: [ChangedRange] = []
         var position = first + .random(in: 0...longest, using: &generator)
-        while position < first + units {
-            let last = min(position + .random(in: 1...longest, using: &generator), first + units)
+        while position < first + granules {
+            let last = min(position + .random(in: 1...longest, using: &generator), first + granules)
             let kind: RangeKind = !onlyData && generator.chance(40) ? .zero : .data
-            let offset = position * unit
-            let length = min(last * unit, end) - offset
+            let offset = max(position * granule, start)
+            let length = min(last * granule, end) - offset
             if let previous = ranges.last, previous.end == offset, previous.kind == kind {
                 ranges[ranges.count - 1].length += length
             } else {
@@ -161,7 +173,7 @@ struct Answer {
             }
             position = last + .random(in: 0...longest, using: &generator)
         }
-        let gaps = (first + 1..<first + units).map { $0 * unit }.filter { cut in
+        let gaps = (first + 1..<first + granules).map { $0 * granule }.filter { cut in
             !ranges.contains { $0.offset < cut && cut < $0.end }
         }
         let cuts = Set(
@@ -172,9 +184,25 @@ struct Answer {
             ranges,
             size: size,
             unit: unit,
-            window: first * unit..<end,
+            granularity: granule,
+            window: start..<end,
             cuts: cuts.sorted(),
             asBits: { forms[$0] }
         )
+    }
+}
+
+extension AnswerHeader {
+    /// The first boundaries of granules in the window, and perhaps some behind it.
+    var granuleBoundaries: [UInt64] {
+        (1..<64).map { windowOffset / granularity * granularity + granularity * $0 }
+    }
+
+    /// As a server tells it that is asked so.
+    func answering(_ request: GetVirtualDiskChangesRequest) -> AnswerHeader {
+        var header = self
+        header.disk = request.path
+        header.target = request.targetSnapshotID
+        return header
     }
 }

@@ -6,7 +6,18 @@ import Testing
 /// Each rule of `Docs/Protocol.md`, section 15, that a client can see broken, broken once.
 @Suite("The check of a range answer, rule by rule")
 struct AnswerCheckTests {
-    private static let header = AnswerHeader(size: 65_536, unit: 512, windowOffset: 4_096, windowLength: 32_768)
+    private static let header = AnswerHeader(
+        disk: "root/disk.vhdx",
+        format: .vhdx,
+        size: 65_536,
+        since: "{a}",
+        epoch: "e",
+        granularity: 512,
+        basis: .changes,
+        unit: 512,
+        windowOffset: 4_096,
+        windowLength: 32_768
+    )
 
     /// The answer of which every test here breaks one thing: ranges at 4608 (512 bytes, data) and 8192 (1024, zero) in one
     /// batch, at 20480 (512, data) in another.
@@ -261,6 +272,32 @@ struct AnswerCheckTests {
             expect("P-71", with(Self.bits([1 << UInt8(spare)], processedEnd: 4_096 + 3 * 512)))
         }
         expect("P-71", with(Self.bits([0xFF], processedEnd: 4_096 + 3 * 512)))
+    }
+
+    @Test func p104() {
+        // The window, from 4096 to 36864, begins and ends inside granules of 16 KiB.
+        func coarse(_ gap: [UInt64], _ length: [UInt64], processedEnd: UInt64 = 36_864) -> Answer {
+            var changed = with { $0.granularity = 16_384 }
+            changed.messages[1...] = [Self.runs(gap, length, processedEnd: processedEnd)]
+            return changed
+        }
+        // From the start of the window, to its end, and whole granules: only the totals are others.
+        for right in [coarse([0], [24]), coarse([56], [8]), coarse([24], [32]), coarse([0], [64])] {
+            expect("P-75", right)
+        }
+        expect("P-104", coarse([1], [23]))
+        expect("P-104", coarse([0], [23]))
+        expect("P-104", coarse([24], [31]))
+        expect("P-104", coarse([56], [7]))
+        expect("P-104", coarse([0, 1], [24, 31]))
+        for end in [8_192, 12_288, 32_256] as [UInt64] {
+            expect("P-104", coarse([], [], processedEnd: end))
+        }
+        var bits = coarse([], [])
+        bits.messages[1] = Self.bits([0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF, 0], processedEnd: 36_864)
+        expect("P-104", bits)
+        bits.messages[1] = Self.bits([0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0], processedEnd: 36_864)
+        expect("P-75", bits)
     }
 
     // MARK: The end

@@ -59,25 +59,25 @@ struct RangeStreamTests {
     @Test func theCallIsTheOneAskedFor() async throws {
         let invoker = complete()
         _ = try await stream(invoker)
-        _ = try await DiskDeltaClient(invoker).allocation(GetVirtualDiskAllocationRequest(path: "p"))
-        #expect(
-            invoker.paths.withLock { $0 } == [
-                "diskdelta.v1.ImageManagement/GetVirtualDiskChanges",
-                "diskdelta.v1.ImageManagement/GetVirtualDiskAllocation",
-            ]
-        )
+        #expect(invoker.paths.withLock { $0 } == ["diskdelta.v1.ImageManagement/GetVirtualDiskChanges"])
+        guard case .header(var header) = answer.messages[0].part else { return }
+        header.basis = .allocated
+        header.since = ""
+        let other = ScriptedInvoker([RangeAnswer(part: .header(header))], .wait)
+        _ = try await DiskDeltaClient(other).allocation(GetVirtualDiskAllocationRequest(path: "root/disk.vhdx"))
+        #expect(other.paths.withLock { $0 } == ["diskdelta.v1.ImageManagement/GetVirtualDiskAllocation"])
     }
 
     @Test func theWindowAskedForIsTheWindowExpected() async throws {
         let client = DiskDeltaClient(complete())
         for request in [
-            GetVirtualDiskChangesRequest(path: "p", limitID: "L", byteOffset: 512),
-            GetVirtualDiskChangesRequest(path: "p", limitID: "L", byteLength: 512),
+            GetVirtualDiskChangesRequest(path: "root/disk.vhdx", limitID: "L", byteOffset: 512),
+            GetVirtualDiskChangesRequest(path: "root/disk.vhdx", limitID: "L", byteLength: 512),
         ] {
             let error = await #expect(throws: CallError.self) { try await client.changes(request) }
             #expect(error?.reason == .answerInvalid)
         }
-        let whole = GetVirtualDiskChangesRequest(path: "p", limitID: "L", byteLength: .max)
+        let whole = GetVirtualDiskChangesRequest(path: "root/disk.vhdx", limitID: "L", byteLength: .max)
         #expect(try await client.changes(whole).header.windowLength == 65_536)
     }
 

@@ -17,7 +17,8 @@ struct RangeVectorTests {
     func vector(_ vector: WireVector) throws {
         let asked = try #require(vector["asked"]).split(separator: " ")
         var check = AnswerCheck(
-            AnswerCheck.Expectation(
+            AnswerExpectation(
+                disk: "disks/a.avhdx",
                 offset: try #require(UInt64(asked[0])),
                 length: asked[1] == "-" ? nil : UInt64(asked[1])
             )

@@ -254,14 +254,12 @@ struct ManyDisksCommandTests {
 
     @Test func somethingElseThanTheChanges() async throws {
         var disk = Self.disk("a")
-        disk.header.basis = .allocated
-        disk.header.basisReason = .baselineUnknown
-        disk.header.basisMessage = "no layer has this identity"
+        disk.fallBack(to: .allocated, .baselineUnknown, "no layer has this identity")
         let images = ScriptedImages([disk, Self.disk("b")])
         let told = disk.headerLine(
             more: #","basis_reason":"BASELINE_UNKNOWN","basis_message":"no layer has this identity""#
         )
-        let many = try await run(images, [try list(["a", "b"])])
+        let many = try await run(images, [try list(["a", "b"]), "--on-unavailable", "allocated"])
         #expect(many.status == 0)
         #expect(many.lines.contains(told) && many.lines.contains(Self.disk("b").headerLine()))
         let warning =
@@ -271,7 +269,8 @@ struct ManyDisksCommandTests {
         for format in ["ndjson", "json", "table"] {
             let one = try await ScriptedServer.with(images.router()) { address in
                 try await Programs.diskdelta.runAside(
-                    ["--server", address, "changes", "a", "--since", "x", "--format", format],
+                    ["--server", address, "changes", "a", "--since", "x", "--format", format]
+                        + ["--on-unavailable", "allocated"],
                     in: folder
                 )
             }

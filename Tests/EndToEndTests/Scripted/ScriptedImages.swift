@@ -71,9 +71,9 @@ final class ScriptedImages: ImageManagementService {
         do throws(CallError) {
             let whole = try answer(question.path)
             var disk = ScriptedRanges(disk: question.path, whole.ranges, from: question.byteOffset)
-            disk.header.basis = whole.header.basis
-            disk.header.basisReason = whole.header.basisReason
-            disk.header.basisMessage = whole.header.basisMessage
+            if whole.header.basis != .changes {
+                disk.fallBack(to: whole.header.basis, whole.header.basisReason, whole.header.basisMessage)
+            }
             let details = StatusDetails(success: disk.totals, resumeOffset: disk.header.size)
             return disk.messages.map { .answer($0) } + [.end(BatchDiskEnd(status: .ok, details: details))]
         } catch {

@@ -88,6 +88,14 @@ struct ScriptedRanges: Sendable {
         self.ranges = ranges.filter { $0.offset >= offset }
     }
 
+    /// Answers something else than the changes.
+    mutating func fallBack(to basis: AnswerBasis, _ reason: Reason, _ message: String) {
+        header.since = ""
+        header.basis = basis
+        header.basisReason = reason
+        header.basisMessage = message
+    }
+
     var messages: [RangeAnswer] {
         var messages = [RangeAnswer(part: .header(header))]
         var position = header.windowOffset

@@ -87,12 +87,11 @@ struct SummaryCommandTests {
 
     @Test func somethingElseThanTheChanges() async throws {
         var disk = Self.disk
-        disk.header.basis = .whole
-        disk.header.basisReason = .trackingDisabled
-        disk.header.basisMessage = "it was off"
-        let outcome = try await run(ScriptedImages([disk]), "summary", "d/c.avhdx", "--since", "b")
+        disk.fallBack(to: .whole, .trackingDisabled, "it was off")
+        let images = ScriptedImages([disk])
+        let outcome = try await run(images, "summary", "d/c.avhdx", "--since", "b", "--on-unavailable", "whole")
         let more = #","basis_reason":"TRACKING_DISABLED","basis_message":"it was off""#
-        #expect(outcome.output == line(since: "{b}", basis: "whole", more: more) && outcome.status == 0)
+        #expect(outcome.output == line(since: "", basis: "whole", more: more) && outcome.status == 0)
         #expect(
             outcome.error
                 == "diskdelta: warning: d/c.avhdx: the changes cannot be told, so this is the whole window:"

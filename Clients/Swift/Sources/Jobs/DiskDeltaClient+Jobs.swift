@@ -14,8 +14,7 @@ extension DiskDeltaClient {
         _ request: JobResultsRequest,
         options: CallOptions = CallOptions()
     ) async throws(CallError) -> RangeStream {
-        let window = AnswerCheck.Expectation(offset: request.byteOffset, isOfJob: true)
-        let question = RangeQuestion(window: window) { [jobs] (part, options) async throws(CallError) in
+        let question = RangeQuestion(AnswerExpectation(request)) { [jobs] (part, options) async throws(CallError) in
             // A job has one answer: no epoch needs to be named, and its header is held against the first.
             let rest = JobResultsRequest(id: request.id, byteOffset: part?.offset ?? request.byteOffset)
             return try await jobs.getJobResults(rest, options: options)

@@ -8,14 +8,6 @@ internal import DiskDeltaProtocol
 /// An answer that was resumed (section 16) arrives in parts. Each has its own header and its own end, and all of them
 /// together are checked as one.
 struct AnswerCheck: Sendable {
-    /// What was asked for, as far as the answer must repeat it.
-    struct Expectation: Sendable {
-        var offset: UInt64
-        var length: UInt64?
-        /// Whether the window is that of a job, which the question does not say. It starts at `offset` unless that is 0.
-        var isOfJob = false
-    }
-
     /// The header of the whole answer, which is that of its first part, once it has arrived.
     private(set) var header: AnswerHeader?
     /// Everything of the disk below this byte is answered for. Before the header it is where the window was asked to start.
@@ -23,7 +15,7 @@ struct AnswerCheck: Sendable {
     /// What the ranges so far add up to.
     private(set) var totals = AnswerTotals()
 
-    private let expectation: Expectation
+    private let expectation: AnswerExpectation
     /// The header of the part that is arriving, and what its ranges so far add up to.
     private var part: AnswerHeader?
     private var partTotals = AnswerTotals()
@@ -31,7 +23,7 @@ struct AnswerCheck: Sendable {
     private var lastEnd: UInt64?
     private var lastKind = RangeKind.data
 
-    init(_ expectation: Expectation) {
+    init(_ expectation: AnswerExpectation) {
         self.expectation = expectation
         position = expectation.offset
     }
@@ -100,7 +92,13 @@ struct AnswerCheck: Sendable {
             guard whole.isRepeated(by: header) else {
                 throw invalid("P-92", "the answer that was to go on is about something else")
             }
-        } else {
+        }
+        do throws(BrokenRule) {
+            try expectation.check(header)
+        } catch {
+            throw invalid(error.rule, error.what)
+        }
+        if self.header == nil {
             self.header = header
             position = header.windowOffset
             windowEnd = header.windowOffset + header.windowLength
@@ -134,8 +132,7 @@ struct AnswerCheck: Sendable {
                         gaps,
                         lengths,
                         zero,
-                        unit: header.unit,
-                        size: header.size,
+                        of: header,
                         processedEnd: runs.processedEnd
                     )
                 }
@@ -159,10 +156,13 @@ struct AnswerCheck: Sendable {
         _ gaps: Span<UInt64>,
         _ lengths: Span<UInt64>,
         _ zero: Span<UInt8>,
-        unit: UInt64,
-        size: UInt64,
+        of header: AnswerHeader,
         processedEnd: UInt64
     ) throws(CallError) {
+        let unit = header.unit
+        let size = header.size
+        // The bits that no boundary inside the window has. None where the unit is the granularity.
+        let inside = header.granularity - unit
         // Units up to the end of the batch, where its last may be cut by the end of the disk: a gap or a length beyond it
         // is refused before it is multiplied.
         let most = (processedEnd - position + (unit - 1)) / unit
@@ -184,6 +184,9 @@ struct AnswerCheck: Sendable {
                 }
                 end = size
             }
+            guard (offset | end) & inside == 0 || isAtEdges(offset, end, inside) else {
+                throw invalid("P-104", "a range from \(offset) to \(end) with granules of \(header.granularity) bytes")
+            }
             let isZero = !zero.isEmpty && zero[index / 8] >> UInt8(index % 8) & 1 == 1
             let kind: RangeKind = isZero ? .zero : .data
             if let previous, previous == offset, previousKind == kind {
@@ -198,6 +201,11 @@ struct AnswerCheck: Sendable {
         }
         lastEnd = previous
         lastKind = previousKind
+    }
+
+    /// Whether a range begins and ends at multiples of the granularity, or else with the window.
+    private func isAtEdges(_ offset: UInt64, _ end: UInt64, _ inside: UInt64) -> Bool {
+        (offset & inside == 0 || offset == header?.windowOffset) && (end & inside == 0 || end == windowEnd)
     }
 
     private mutating func receive(_ bitmap: RangeBitmap) throws(CallError) -> RangeBatch {
@@ -216,6 +224,9 @@ struct AnswerCheck: Sendable {
         guard processedEnd > position, processedEnd <= windowEnd,
             processedEnd == windowEnd || processedEnd % header.unit == 0
         else { throw invalid("P-64", "a batch goes from \(position) to \(processedEnd)") }
+        guard processedEnd == windowEnd || processedEnd % header.granularity == 0 else {
+            throw invalid("P-104", "a batch ends at \(processedEnd), inside a granule of \(header.granularity) bytes")
+        }
         return header
     }
 
@@ -244,7 +255,8 @@ extension AnswerTotals {
 extension AnswerHeader {
     /// Whether a header is one under which this answer can go on (P-92).
     fileprivate func isRepeated(by other: AnswerHeader) -> Bool {
-        format == other.format && size == other.size && since == other.since && target == other.target
-            && epoch == other.epoch && granularity == other.granularity && basis == other.basis
+        disk == other.disk && format == other.format && size == other.size && since == other.since
+            && target == other.target && epoch == other.epoch && granularity == other.granularity
+            && basis == other.basis && basisReason == other.basisReason && assumedAtRest == other.assumedAtRest
     }
 }

@@ -33,7 +33,7 @@ public final class RangeStream: AsyncSequence, Sendable {
 
     /// Asks a question, and waits for the header of its answer.
     init(_ question: RangeQuestion, options: CallOptions, _ ranges: RangeOptions) async throws(CallError) {
-        reader = AnswerReader(AnswerCheck(question.window), options, ranges, question.ask)
+        reader = AnswerReader(AnswerCheck(question.expectation), options, ranges, question.ask)
         try await reader.begin()
         guard let header = await reader.answer.header else {
             throw CallError(.answerInvalid, "The server's answer breaks rule P-60: it has no header")

@@ -80,7 +80,7 @@ final class ManyDisksInvoker: CallInvoker {
             }
             let answer = Answer(
                 disk.ranges,
-                of: disk.header,
+                of: disk.header.answering(request),
                 offset: request.byteOffset,
                 length: request.byteLength,
                 cuts: disk.cuts

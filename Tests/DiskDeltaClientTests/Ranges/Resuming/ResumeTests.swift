@@ -104,7 +104,7 @@ struct ResumeTests {
         var generator = RepeatableGenerator(seed: seed)
         let answer = Answer.random(using: &generator)
         guard case .header(let header) = answer.messages[0].part else { return }
-        let inside = (1..<64).map { header.windowOffset + header.unit * $0 }
+        let inside = header.granuleBoundaries
             .filter { cut in !answer.ranges.contains { $0.offset < cut && cut < $0.end } }
         let cuts = Set((0..<8).compactMap { _ in inside.randomElement(using: &generator) }).sorted()
         // The first call gets as far as its header: before that nothing is resumed.
@@ -140,6 +140,8 @@ struct ResumeTests {
 
     @Test func anotherUnitIsNoMatter() async throws {
         // The part that answers for the rest counts in units of its own (P-79).
+        var header = header
+        header.granularity = 4_096
         let server = WindowedInvoker(
             [ChangedRange(offset: 8_192, length: 4_096, kind: .data)],
             header: header,
@@ -153,6 +155,51 @@ struct ResumeTests {
         }
         let stream = try await ask(server)
         #expect(try await read(stream) == [ChangedRange(offset: 8_192, length: 4_096, kind: .data)])
+    }
+
+    @Test("The whole question is asked again, but for its window and epoch")
+    func theWholeQuestion() async throws {
+        var header = header
+        header.assumedAtRest = true
+        header.basis = .whole
+        header.since = ""
+        header.basisReason = .baselineUnknown
+        let server = WindowedInvoker(ranges, header: header, cuts: cuts, fates: [.breaks(after: 2, Self.broke)])
+        let request = GetVirtualDiskChangesRequest(
+            path: "root/disk.vhdx",
+            limitID: "{a}",
+            targetSnapshotID: "{t}",
+            granularity: 512,
+            ifEpoch: "e",
+            onUnavailable: .whole,
+            assumeAtRest: true,
+            imageFormat: .vhdx,
+            ifSize: 65_536
+        )
+        let stream = try await DiskDeltaClient(server, ranges: Self.options()).changes(request)
+        #expect(try await read(stream) == ranges)
+        var rest = request
+        rest.byteOffset = 1_536
+        rest.byteLength = 65_536 - 1_536
+        #expect(server.asked.withLock { $0.map(\.request) } == [request, rest])
+    }
+
+    @Test func whatIsKnownOfTheFilesIsAsked() async throws {
+        var header = header
+        header.format = .raw
+        header.assumedAtRest = true
+        let server = WindowedInvoker(ranges, header: header, fates: [.breaks(after: 1, Self.broke)])
+        let stream = try await DiskDeltaClient(server, ranges: Self.options()).changes(
+            of: "root/disk",
+            since: "{a}",
+            assumeAtRest: true,
+            imageFormat: .raw,
+            ifSize: 65_536
+        )
+        #expect(try await read(stream) == ranges && stream.header.assumedAtRest)
+        let asked = server.asked.withLock { $0.map(\.request) }
+        #expect(asked.count == 2)
+        #expect(asked.allSatisfy { $0.assumeAtRest && $0.imageFormat == .raw && $0.ifSize == 65_536 })
     }
 
     @Test func theTimeSpansAllParts() async throws {
@@ -225,7 +272,8 @@ struct ResumeTests {
     func headers() async throws {
         let changes: [@Sendable (inout AnswerHeader) -> Void] = [
             { $0.format = .vhd }, { $0.size += 512 }, { $0.since = "{b}" }, { $0.target = "{b}" }, { $0.epoch = "f" },
-            { $0.granularity = 1_024 }, { $0.basis = .whole },
+            { $0.granularity = 1_024 }, { $0.basis = .whole }, { $0.basisReason = .baselineUnknown },
+            { $0.assumedAtRest = true }, { $0.disk = "root/other.vhdx" },
         ]
         for (index, change) in changes.enumerated() {
             let server = server([.breaks(after: 3, Self.broke)]) { call, messages in

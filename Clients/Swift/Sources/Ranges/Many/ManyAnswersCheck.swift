@@ -19,8 +19,8 @@ struct ManyAnswersCheck: ResumableAnswer {
     private var asked: [Int]
     private var hasBegun = false
 
-    init(_ windows: [AnswerCheck.Expectation]) {
-        disks = windows.map { Disk(check: AnswerCheck($0)) }
+    init(_ questions: [AnswerExpectation]) {
+        disks = questions.map { Disk(check: AnswerCheck($0)) }
         asked = Array(disks.indices)
     }
 

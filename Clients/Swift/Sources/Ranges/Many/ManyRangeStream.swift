@@ -25,8 +25,8 @@ public final class ManyRangeStream: AsyncSequence, Sendable {
         options: CallOptions,
         _ ranges: RangeOptions
     ) async throws(CallError) {
-        let windows = requests.map { AnswerCheck.Expectation(offset: $0.byteOffset, length: $0.byteLength) }
-        reader = AnswerReader(ManyAnswersCheck(windows), options, ranges) { (rest, options) async throws(CallError) in
+        let questions = requests.map { AnswerExpectation($0) }
+        reader = AnswerReader(ManyAnswersCheck(questions), options, ranges) { (rest, options) async throws(CallError) in
             let asked = rest.map { rest in rest.map { requests[$0.disk].asked(for: $0.part) } } ?? requests
             return try await images.getVirtualDiskChangesBatch(
                 GetVirtualDiskChangesBatchRequest(disks: asked),

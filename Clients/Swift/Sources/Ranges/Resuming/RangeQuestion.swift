@@ -13,11 +13,11 @@ struct RangeQuestion: Sendable {
     typealias Ask = @Sendable (Part?, CallOptions) async throws(CallError) -> TypedCall<RangeAnswer>
 
     /// What the answer must be about.
-    let window: AnswerCheck.Expectation
+    let expectation: AnswerExpectation
     let ask: Ask
 
-    init(window: AnswerCheck.Expectation, _ ask: @escaping Ask) {
-        self.window = window
+    init(_ expectation: AnswerExpectation, _ ask: @escaping Ask) {
+        self.expectation = expectation
         self.ask = ask
     }
 }
