@@ -356,4 +356,18 @@ struct TLSSessionTests {
         }
         #expect(error?.kind == .keyMismatch)
     }
+
+    @Test("A certificate with a key that is too short for these times is not shown to anybody")
+    func weakKey() throws {
+        let folder = try TemporaryFolder()
+        let weak = IssuedCertificate(certificate: folder.file("weak.pem"), key: folder.file("weak.key"))
+        let made = try Oracles.run(
+            try #require(Oracles.find("openssl")),
+            ["req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=weak", "-out", weak.certificate]
+                + ["-keyout", weak.key]
+        )
+        #expect(made.status == 0, "\(made.text)")
+        let error = #expect(throws: TLSError.self) { try Contexts.server(weak) }
+        #expect(error?.kind == .unusable && error?.description == "ee key too small", "\(error as Any)")
+    }
 }

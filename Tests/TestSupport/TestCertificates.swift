@@ -4,6 +4,11 @@ internal import Foundation
 public struct IssuedCertificate: Sendable {
     public let certificate: String
     public let key: String
+
+    public init(certificate: String, key: String) {
+        self.certificate = certificate
+        self.key = key
+    }
 }
 
 /// Certificates made by the `openssl` command, in a folder that goes when the last reference to them does.
