@@ -28,10 +28,7 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let tls: [Target.Dependency] = [
-    .product(name: "NIOSSL", package: "swift-nio-ssl"),
-    .product(name: "NIOTLS", package: "swift-nio"),
-]
+let tls: [Target.Dependency] = ["DiskDeltaTLS", .product(name: "NIOTLS", package: "swift-nio")]
 let http = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let metrics: [Target.Dependency] = [
     .product(name: "Metrics", package: "swift-metrics"),
@@ -55,7 +52,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     ],
     targets: [
@@ -63,10 +59,17 @@ let package = Package(
         .systemLibrary(name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
         .target(name: "CDiskDeltaProto", dependencies: ["CProtobufC"]),
         .target(name: "CDiskDeltaSystem"),
-        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         room("ByteReading"),
 
         // The wire.
+        room(
+            "DiskDeltaTLS",
+            dependencies: [
+                "COpenSSL", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ]
+        ),
         room("DiskDeltaProtocol", dependencies: ["CDiskDeltaProto", "ByteReading"]),
         room("DiskDeltaTransport", dependencies: ["DiskDeltaProtocol", collections, logging] + tls + nio),
 
@@ -83,9 +86,9 @@ let package = Package(
         room(
             "DiskDeltaServer",
             dependencies: [
-                "DiskDeltaJobs", "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol", "COpenSSL", logging,
-                http,
-            ] + tls + metrics + nio
+                "DiskDeltaJobs", "DiskDeltaService", "DiskDeltaTransport", "DiskDeltaProtocol",
+                "DiskDeltaTLS", "COpenSSL", logging, http,
+            ] + metrics + nio
         ),
         room(
             "DiskDeltaClient",
@@ -137,6 +140,13 @@ let package = Package(
                 "DiskDeltaTransport", "DiskDeltaProtocol", "ByteReading", "TestSupport", logging,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + tls + nio
+        ),
+        tests(
+            "DiskDeltaTLSTests",
+            dependencies: [
+                "DiskDeltaTLS", "COpenSSL", "TestSupport", .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio
         ),
         tests("DiskImagesTests", dependencies: ["DiskImages", "ByteReading", "TestSupport"]),
         tests("ChangeQueryTests", dependencies: ["ChangeQuery", "DiskImages", "TestSupport"]),

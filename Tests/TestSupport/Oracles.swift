@@ -49,7 +49,8 @@ public enum Oracles {
         )
     }
 
-    static func find(_ name: String) -> String? {
+    /// Where a program is that is found by its name; nil if there is none.
+    public static func find(_ name: String) -> String? {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
         return folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
     }

@@ -4,6 +4,11 @@ internal import Foundation
 public struct IssuedCertificate: Sendable {
     public let certificate: String
     public let key: String
+
+    public init(certificate: String, key: String) {
+        self.certificate = certificate
+        self.key = key
+    }
 }
 
 /// Certificates made by the `openssl` command, in a folder that goes when the last reference to them does.
@@ -82,8 +87,16 @@ public final class TestCertificates: Sendable {
     /// - Parameters:
     ///   - name: of its files, and its common name.
     ///   - alternativeNames: as OpenSSL writes them: `URI:…,DNS:…,IP:…,email:…`; nil leaves them out.
-    public func issue(_ name: String, alternativeNames: String?, usage: Usage) throws -> IssuedCertificate {
-        try Self.issue(name, alternativeNames, usage, by: authority, in: folder)
+    ///   - issuer: who signs it; the trusted authority, if nobody else is named.
+    ///   - extensions: more of them, as OpenSSL writes them: `keyUsage=keyCertSign`.
+    public func issue(
+        _ name: String,
+        alternativeNames: String?,
+        usage: Usage,
+        by issuer: IssuedCertificate? = nil,
+        extensions: [String] = []
+    ) throws -> IssuedCertificate {
+        try Self.issue(name, alternativeNames, usage, by: issuer ?? authority, extensions: extensions, in: folder)
     }
 
     private static func authority(_ name: String, in folder: TemporaryFolder) throws -> IssuedCertificate {
@@ -101,12 +114,14 @@ public final class TestCertificates: Sendable {
         _ usage: Usage,
         by authority: IssuedCertificate,
         days: Int = 2,
+        extensions more: [String] = [],
         in folder: TemporaryFolder
     ) throws -> IssuedCertificate {
         let made = IssuedCertificate(certificate: folder.file("\(name).pem"), key: folder.file("\(name).key"))
         let request = folder.file("\(name).csr")
         let extensions =
             ["extendedKeyUsage=\(usage.rawValue)"] + (alternativeNames.map { ["subjectAltName=\($0)"] } ?? [])
+            + more
         try run(
             ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(name)"]
                 + extensions.flatMap { ["-addext", $0] } + ["-out", request, "-keyout", made.key]

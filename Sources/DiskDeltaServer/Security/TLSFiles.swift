@@ -1,8 +1,7 @@
 internal import DiskDeltaProtocol
+internal import DiskDeltaTLS
 internal import DiskDeltaTransport
 internal import Foundation
-internal import NIOCore
-internal import NIOSSL
 
 /// What protects connections, as its files had it when they were read.
 struct TLSFiles: Sendable {
@@ -22,38 +21,31 @@ struct TLSFiles: Sendable {
     init(_ names: TLSFileNames, isCertificateOptional: Bool, replacing old: TLSFiles?) throws(SettingsError) {
         let chain = try Self.certificates(names.certificate, "certificate")
         let pem = try TextFile.read(names.key, maximum: Self.maximumByteCount, as: "key")
-        let key: NIOSSLPrivateKey
+        let key: TLSKey
         do {
-            // Without the answer to it the library would ask for a passphrase on the terminal.
-            key = try NIOSSLPrivateKey(bytes: Array(pem.utf8), format: .pem, passphraseCallback: { $0([UInt8]()) })
+            key = try TLSKey(pem: Array(pem.utf8))
         } catch {
             throw SettingsError(message: "\(names.key) has no private key in PEM without a passphrase")
         }
-        var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: chain.map { .certificate($0) },
-            privateKey: .privateKey(key)
-        )
-        configuration.minimumTLSVersion = .tlsv13
-        configuration.applicationProtocols = [Preface.applicationProtocol]
-        configuration.certificateVerification = .none
-        // A client that does not answer to the end of TLS is not waited for long.
-        configuration.shutdownTimeout = .seconds(1)
         var authorities: Set<[UInt8]> = []
+        var clients = TLSContext.ClientCertificates.none
         if let path = names.clientCA {
             let trusted = try Self.certificates(path, "client CA")
-            authorities = Set(trusted.compactMap { try? $0.toDERBytes() })
-            configuration.trustRoots = .certificates(trusted)
-            // Clients are not known by the names of hosts.
-            configuration.certificateVerification =
-                isCertificateOptional ? .optionalVerification : .noHostnameVerification
-            configuration.sendCANameList = true
+            authorities = Set(trusted.map(\.der))
+            clients = isCertificateOptional ? .optional(trusted) : .required(trusted)
         }
-        let context: NIOSSLContext
-        do {
-            context = try NIOSSLContext(configuration: configuration)
+        let context: TLSContext
+        do throws(TLSError) {
+            context = try TLSContext.server(
+                try TLSIdentity(chain: chain, key: key),
+                clients: clients,
+                applicationProtocols: [Preface.applicationProtocol]
+            )
         } catch {
+            let both = "The key \(names.key) and the certificate \(names.certificate)"
             throw SettingsError(
-                message: "The key \(names.key) and the certificate \(names.certificate) do not belong together"
+                message: error.kind == .keyMismatch
+                    ? "\(both) do not belong together" : "\(both) cannot be used: \(error)"
             )
         }
         self.authorities = authorities
@@ -64,9 +56,9 @@ struct TLSFiles: Sendable {
     }
 
     /// Reads the certificates of a file, of which there is at least one.
-    private static func certificates(_ path: String, _ what: String) throws(SettingsError) -> [NIOSSLCertificate] {
+    private static func certificates(_ path: String, _ what: String) throws(SettingsError) -> [TLSCertificate] {
         let pem = try TextFile.read(path, maximum: maximumByteCount, as: what)
-        guard let certificates = try? NIOSSLCertificate.fromPEMBytes(Array(pem.utf8)), !certificates.isEmpty else {
+        guard let certificates = try? TLSCertificate.list(pem: Array(pem.utf8)) else {
             throw SettingsError(message: "The \(what) \(path) has no certificate in PEM")
         }
         return certificates
@@ -75,7 +67,7 @@ struct TLSFiles: Sendable {
     /// When the certificate expires.
     static func expiry(of path: String) -> Date? {
         guard let certificate = try? certificates(path, "certificate").first else { return nil }
-        return Date(timeIntervalSince1970: Double(certificate.notValidAfter))
+        return Date(timeIntervalSince1970: Double(certificate.notAfter))
     }
 }
 

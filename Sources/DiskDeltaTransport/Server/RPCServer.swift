@@ -1,8 +1,8 @@
 public import DiskDeltaProtocol
+internal import DiskDeltaTLS
 public import Logging
 internal import NIOCore
 internal import NIOPosix
-internal import NIOSSL
 
 /// Listens, and answers calls by the services of a router.
 ///
@@ -132,10 +132,16 @@ public final class RPCServer: Sendable {
     ) throws {
         guard let tls = configuration.tls, channel.localAddress?.protocol != .unix else { return }
         let protection = tls.current()
-        try channel.pipeline.syncOperations.addHandlers(
-            NIOSSLServerHandler(context: protection.context),
-            TLSGate(handler, trust: protection.trust, observer: configuration.observer, logger: logger)
+        let handlerOfTLS = try TLSHandler(protection.context)
+        let gate = TLSGate(
+            handlerOfTLS,
+            before: handler,
+            trust: protection.trust,
+            observer: configuration.observer,
+            logger: logger
         )
+        try channel.pipeline.syncOperations.addHandler(handlerOfTLS)
+        try channel.pipeline.syncOperations.addHandler(gate)
     }
 
     private static func register(

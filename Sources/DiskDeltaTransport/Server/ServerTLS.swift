@@ -1,4 +1,4 @@
-public import NIOSSL
+package import DiskDeltaTLS
 
 /// How an ``RPCServer`` protects its connections over TCP.
 ///
@@ -6,12 +6,12 @@ public import NIOSSL
 public struct ServerTLS: Sendable {
     /// What one connection is protected by.
     public struct Protection: Sendable {
-        /// Certificate, key, trust and versions. It must offer `diskdelta/1` by ALPN and no other protocol.
-        public var context: NIOSSLContext
+        /// Certificate, key and trust. It must offer `diskdelta/1` by ALPN and no other protocol.
+        package var context: TLSContext
         /// Tells states of trust apart: see ``PeerCertificate/trust``.
         public var trust: UInt64
 
-        public init(context: NIOSSLContext, trust: UInt64) {
+        package init(context: TLSContext, trust: UInt64) {
             self.context = context
             self.trust = trust
         }

@@ -1,8 +1,7 @@
 internal import DiskDeltaProtocol
-internal import Foundation
+internal import DiskDeltaTLS
 internal import Logging
 internal import NIOCore
-internal import NIOSSL
 internal import NIOTLS
 
 /// Stands between TLS and the protocol: lets the protocol begin when both sides have agreed to speak it, and tells it who is
@@ -13,6 +12,7 @@ final class TLSGate: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
 
+    private let tls: TLSHandler
     private let handler: ServerConnectionHandler
     private let trust: UInt64
     private let observer: (any ServerObserver)?
@@ -20,7 +20,14 @@ final class TLSGate: ChannelInboundHandler, RemovableChannelHandler {
     private var isOpen = false
     private var hasFailed = false
 
-    init(_ handler: ServerConnectionHandler, trust: UInt64, observer: (any ServerObserver)?, logger: Logger) {
+    init(
+        _ tls: TLSHandler,
+        before handler: ServerConnectionHandler,
+        trust: UInt64,
+        observer: (any ServerObserver)?,
+        logger: Logger
+    ) {
+        self.tls = tls
         self.handler = handler
         self.trust = trust
         self.observer = observer
@@ -37,7 +44,7 @@ final class TLSGate: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if !isOpen { fail("the TLS handshake failed: \(Self.words(error))") }
+        if !isOpen { fail("the TLS handshake failed: \(error)") }
         context.fireErrorCaught(error)
     }
 
@@ -49,17 +56,6 @@ final class TLSGate: ChannelInboundHandler, RemovableChannelHandler {
         logger.notice("no connection: \(why)", metadata: ["peer": "\(handler.caller.peer)"])
     }
 
-    /// The library's own word for what went wrong, such as PEER_DID_NOT_RETURN_A_CERTIFICATE, where it has one. Around it
-    /// stands where in its sources that was noticed.
-    private static func words(_ error: any Error) -> String {
-        let text = "\(error)"
-        let mark = "OPENSSL_internal:"
-        let words = text.components(separatedBy: mark).dropFirst().map {
-            $0.prefix { $0.isLetter || $0 == "_" || $0.isNumber }
-        }
-        return words.isEmpty ? text : words.joined(separator: ", ")
-    }
-
     private func open(_ context: ChannelHandlerContext, _ agreed: String?) {
         guard agreed == Preface.applicationProtocol else {
             fail("the client did not agree to \(Preface.applicationProtocol) by ALPN (P-81)")
@@ -67,34 +63,27 @@ final class TLSGate: ChannelInboundHandler, RemovableChannelHandler {
             return
         }
         handler.caller.isEncrypted = true
-        let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
-        handler.caller.certificate = certificate.map { PeerCertificate($0, trust: trust) }
+        handler.caller.certificate = tls.peerCertificate.map { PeerCertificate($0, trust: trust) }
         isOpen = true
     }
 }
 
 extension PeerCertificate {
     /// What the certificate of a peer says. It was verified in the handshake.
-    init(_ certificate: NIOSSLCertificate, trust: UInt64) {
-        let names = certificate._subjectAlternativeNames().compactMap { name -> Name? in
-            let kind: Name.Kind
-            switch name.nameType {
-            case .uri: kind = .uri
-            case .dnsName: kind = .dns
-            case .email: kind = .email
-            case .ipAddress: kind = .ipAddress
-            default: return nil
-            }
-            return Name(kind, name.contents.withUnsafeBufferPointer(Array.init))
-        }
-        let digits = certificate.serialNumber.map { byte in
-            let text = String(byte, radix: 16)
-            return text.utf8.count == 1 ? "0" + text : text
-        }
+    init(_ certificate: TLSCertificate, trust: UInt64) {
         self.init(
-            alternativeNames: names,
-            serialNumber: digits.joined(),
-            expiry: Int64(certificate.notValidAfter),
+            alternativeNames: certificate.alternativeNames.map { name in
+                let kind: Name.Kind =
+                    switch name.kind {
+                    case .uri: .uri
+                    case .dns: .dns
+                    case .email: .email
+                    case .ipAddress: .ipAddress
+                    }
+                return Name(kind, name.bytes)
+            },
+            serialNumber: certificate.serialNumber,
+            expiry: certificate.notAfter,
             trust: trust
         )
     }

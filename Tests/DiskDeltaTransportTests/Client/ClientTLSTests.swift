@@ -1,8 +1,9 @@
 import DiskDeltaProtocol
+import DiskDeltaTLS
 import DiskDeltaTransport
 import Foundation
 import NIOCore
-import NIOSSL
+import NIOPosix
 import TestSupport
 import Testing
 
@@ -20,20 +21,14 @@ struct ClientTLSTests {
     private func withServer<Result>(
         _ certificate: IssuedCertificate,
         asksForCertificate: Bool = false,
-        _ change: (inout TLSConfiguration) -> Void = { _ in },
+        protocols: [String] = ["diskdelta/1"],
         _ body: (TestServer) async throws -> Result
     ) async throws -> Result {
-        var tls = TLSConfiguration.makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(certificate.certificate).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: certificate.key, format: .pem))
+        let context = try TLSContext.server(
+            try certificate.identity(),
+            clients: asksForCertificate ? .required(try certificates.authority.certificates()) : .none,
+            applicationProtocols: protocols
         )
-        tls.applicationProtocols = ["diskdelta/1"]
-        if asksForCertificate {
-            tls.certificateVerification = .noHostnameVerification
-            tls.trustRoots = .file(certificates.authority.certificate)
-        }
-        change(&tls)
-        let context = try NIOSSLContext(configuration: tls)
         var configuration = ServerConfiguration()
         configuration.tls = ServerTLS { ServerTLS.Protection(context: context, trust: 0) }
         return try await TestServer.with(configuration, body)
@@ -133,21 +128,24 @@ struct ClientTLSTests {
             #expect(message.contains("it does not name 'other.example.com'"), "\(message)")
             #expect(test.counts.opened == 0)
         }
+        try await withServer(certificates.client) { test in
+            let message = try await failure(test.endpoint, options(serverName: "backup.example.com"), .unauthenticated)
+            #expect(message.contains("cannot be trusted: unsuitable certificate purpose"), "\(message)")
+        }
     }
 
     @Test func serversThatSpeakSomethingElse() async throws {
-        try await withServer(certificates.server, { $0.applicationProtocols = [] }) { test in
+        try await withServer(certificates.server, protocols: []) { test in
             let message = try await failure(test.endpoint, options())
             #expect(message.contains("speaks TLS and not DiskDelta"), "\(message)")
         }
-        try await withServer(certificates.server, { $0.applicationProtocols = ["h2"] }) { test in
+        try await withServer(certificates.server, protocols: ["h2"]) { test in
             let message = try await failure(test.endpoint, options())
             #expect(message.contains("speaks TLS and not DiskDelta"), "\(message)")
         }
-        try await withServer(certificates.server, { $0.maximumTLSVersion = .tlsv12 }) { test in
-            let message = try await failure(test.endpoint, options())
-            #expect(message.contains("does not speak TLS 1.3"), "\(message)")
-        }
+        let old = try OpenSSLPeer.server(certificates.server, ["-rev", "-tls1_2", "-alpn", "diskdelta/1"])
+        let version = try await failure(.tcp(host: "127.0.0.1", port: old.port), options())
+        #expect(version.contains("does not speak TLS 1.3"), "\(version)")
         // One in plaintext says nothing to what it takes for another protocol, and closes.
         try await TestServer.with { test in
             let message = try await failure(test.endpoint, options())
@@ -156,6 +154,27 @@ struct ClientTLSTests {
         let (endpoint, listener) = try await RawPeer.serve([(Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8), [])])
         let message = try await failure(endpoint, options())
         #expect(message.contains("answers without TLS"), "\(message)")
+        try await listener.close()
+    }
+
+    @Test("Nothing is heard of a server with which the protocol was not agreed upon, whatever it sends")
+    func serversThatTalkOn() async throws {
+        let context = try TLSContext.server(
+            try certificates.server.identity(),
+            clients: .none,
+            applicationProtocols: ["h2"]
+        )
+        let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(TLSHandler(context))
+                    channel.writeAndFlush(ByteBuffer(bytes: Wire.greeting()), promise: nil)
+                }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let port = try #require(listener.localAddress?.port)
+        let message = try await failure(.tcp(host: "127.0.0.1", port: port), options())
+        #expect(message.contains("speaks TLS and not DiskDelta"), "\(message)")
         try await listener.close()
     }
 
@@ -213,7 +232,7 @@ struct ClientTLSTests {
     }
 
     @Test func namesAndSockets() {
-        for name in ["", "127.0.0.1", "::1", "a\0b"] {
+        for name in ["", "127.0.0.1", "::1", "fe80::1%eth0", "a\0b", ".example.com", "."] {
             #expect(refusal(options(serverName: name)).contains("host name"))
         }
         #expect(refusal(options(), to: .unix(path: "/a")).contains("Unix socket"))

@@ -1,7 +1,7 @@
 import DiskDeltaProtocol
+import DiskDeltaTLS
 import DiskDeltaTransport
 import Glibc
-import NIOSSL
 import Synchronization
 import TestSupport
 import Testing
@@ -14,20 +14,15 @@ import Testing
 struct ServerTLSTests {
     /// A server that wants certificates of the test authority, and what it found out about its callers.
     private func withServer<Result>(
-        verification: CertificateVerification = .noHostnameVerification,
+        clients: ([TLSCertificate]) -> TLSContext.ClientCertificates = { .required($0) },
         _ body: (TestServer, Callers) async throws -> Result
     ) async throws -> Result {
         let certificates = try TestCertificates.shared()
-        var tls = TLSConfiguration.makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(certificates.server.certificate)
-                .map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: certificates.server.key, format: .pem))
+        let context = try TLSContext.server(
+            try certificates.server.identity(),
+            clients: clients(try certificates.authority.certificates()),
+            applicationProtocols: [Preface.applicationProtocol]
         )
-        tls.minimumTLSVersion = .tlsv13
-        tls.applicationProtocols = [Preface.applicationProtocol]
-        tls.certificateVerification = verification
-        tls.trustRoots = .file(certificates.authority.certificate)
-        let context = try NIOSSLContext(configuration: tls)
         let callers = Callers()
         var configuration = ServerConfiguration()
         configuration.tls = ServerTLS { ServerTLS.Protection(context: context, trust: 7) }
@@ -69,7 +64,7 @@ struct ServerTLSTests {
     @Test("Where certificates are optional, a client without one is let in, and one that cannot be verified is not")
     func optionalCertificate() async throws {
         let certificates = try TestCertificates.shared()
-        try await withServer(verification: .optionalVerification) { test, callers in
+        try await withServer(clients: { .optional($0) }) { test, callers in
             let call = try TLSPeer.call("send 1 1")
             let without = try await TLSPeer.talk(to: test.endpoint, try TLSPeer.configuration(), call)
             #expect(try TLSPeer.status(without) == 0)
@@ -103,8 +98,12 @@ struct ServerTLSTests {
                 let configuration = try TLSPeer.configuration(client, protocols: protocols)
                 #expect(try await TLSPeer.talk(to: test.endpoint, configuration, call) == [], "\(protocols)")
             }
-            let old = try TLSPeer.configuration(client, maximumVersion: .tlsv12)
-            #expect(try await TLSPeer.talk(to: test.endpoint, old, call) == [])
+            let old = try OpenSSLPeer.client(
+                to: try #require(test.endpoint.port),
+                ["-tls1_2", "-alpn", "diskdelta/1"],
+                call
+            )
+            #expect(old.error.contains("alert protocol version"), "\(old)")
             let several = try TLSPeer.configuration(client, protocols: ["h2", "diskdelta/1"])
             #expect(try TLSPeer.status(try await TLSPeer.talk(to: test.endpoint, several, call)) == 0)
             #expect(test.counts.opened == 1)
@@ -121,7 +120,7 @@ struct ServerTLSTests {
         }
         var configuration = ServerConfiguration()
         configuration.times.handshake = .milliseconds(50)
-        let context = try NIOSSLContext(configuration: serverWithoutClients())
+        let context = try serverWithoutClients()
         configuration.tls = ServerTLS { ServerTLS.Protection(context: context, trust: 0) }
         try await TestServer.with(configuration) { test in
             let received = try await RawPeer.talk(to: test.endpoint, [])
@@ -134,7 +133,7 @@ struct ServerTLSTests {
         let folder = try TemporaryFolder()
         let callers = Callers()
         var configuration = ServerConfiguration()
-        let context = try NIOSSLContext(configuration: serverWithoutClients())
+        let context = try serverWithoutClients()
         configuration.tls = ServerTLS { ServerTLS.Protection(context: context, trust: 0) }
         configuration.interceptors = [callers]
         try await TestServer.with(configuration, on: .unix(path: folder.file("s"))) { test in
@@ -148,11 +147,17 @@ struct ServerTLSTests {
         #expect(caller.peer == "unix:pid=\(getpid()),uid=\(geteuid())")
     }
 
-    private func serverWithoutClients() throws -> TLSConfiguration {
-        let server = try TestCertificates.shared().server
-        return TLSConfiguration.makeServerConfiguration(
-            certificateChain: try NIOSSLCertificate.fromPEMFile(server.certificate).map { .certificate($0) },
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: server.key, format: .pem))
+    private func serverWithoutClients() throws -> TLSContext {
+        try TLSContext.server(
+            try TestCertificates.shared().server.identity(),
+            clients: .none,
+            applicationProtocols: []
         )
+    }
+}
+
+extension Endpoint {
+    fileprivate var port: Int? {
+        if case .tcp(_, let port) = self { port } else { nil }
     }
 }

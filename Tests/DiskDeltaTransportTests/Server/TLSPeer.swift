@@ -1,8 +1,9 @@
 import DiskDeltaProtocol
+import DiskDeltaTLS
 import DiskDeltaTransport
+import Foundation
 import NIOCore
 import NIOPosix
-import NIOSSL
 import TestSupport
 
 /// A client that is nothing but TLS and bytes.
@@ -10,36 +11,29 @@ enum TLSPeer {
     /// A client that trusts the test authority and offers the protocol.
     static func configuration(
         _ identity: IssuedCertificate? = nil,
-        protocols: [String] = ["diskdelta/1"],
-        maximumVersion: TLSVersion? = nil
-    ) throws -> TLSConfiguration {
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        configuration.trustRoots = .file(try TestCertificates.shared().authority.certificate)
-        configuration.applicationProtocols = protocols
-        configuration.maximumTLSVersion = maximumVersion
-        if let identity {
-            configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(identity.certificate)
-                .map { .certificate($0) }
-            configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: identity.key, format: .pem))
-        }
-        return configuration
+        protocols: [String] = ["diskdelta/1"]
+    ) throws -> TLSContext {
+        try TLSContext.client(
+            authorities: .certificates(try TestCertificates.shared().authority.certificates()),
+            identity: try identity?.identity(),
+            applicationProtocols: protocols
+        )
     }
 
     /// Connects, sends `bytes` when the handshake is over, and returns what has arrived when there is an END frame, or the
     /// server has closed.
     static func talk(
         to endpoint: Endpoint,
-        _ configuration: TLSConfiguration,
+        _ context: TLSContext,
         _ bytes: [UInt8]
     ) async throws -> [UInt8] {
         guard case .tcp(let host, let port) = endpoint else { return [] }
-        let context = try NIOSSLContext(configuration: configuration)
         let received = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: [UInt8].self)
         _ = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers(
-                        NIOSSLClientHandler(context: context, serverHostname: nil),
+                        TLSHandler(context, peer: TLSPeerName(host)),
                         Talker(bytes, received)
                     )
                 }
@@ -59,6 +53,19 @@ enum TLSPeer {
     /// The status of the END among the frames that arrived.
     static func status(_ received: [UInt8]) throws -> UInt32? {
         try Wire.frames(received).first { $0.header.type == .end }?.header.aux
+    }
+}
+
+extension IssuedCertificate {
+    func certificates() throws -> [TLSCertificate] {
+        try TLSCertificate.list(pem: Array(try Data(contentsOf: URL(fileURLWithPath: certificate))))
+    }
+
+    func identity() throws -> TLSIdentity {
+        try TLSIdentity(
+            chain: try certificates(),
+            key: try TLSKey(pem: Array(try Data(contentsOf: URL(fileURLWithPath: key))))
+        )
     }
 }
 

@@ -1,13 +1,13 @@
 internal import DiskDeltaProtocol
+internal import DiskDeltaTLS
 internal import Foundation
 internal import NIOCore
-internal import NIOSSL
 
 /// The TLS of a client's connections to one server, with all files read and all options judged.
 struct ClientTLS: Sendable {
-    private let context: NIOSSLContext
-    /// The name that the certificate is verified against; nil means the address.
-    private let serverName: String?
+    private let context: TLSContext
+    /// The name or address that the certificate must be for.
+    private let name: TLSPeerName
     private let words: TLSFailureText
 
     /// Reads the files. Throws INVALID_PARAMETER, with the name of the file and what is wrong with it.
@@ -15,75 +15,79 @@ struct ClientTLS: Sendable {
         guard case .tcp(let host, _) = endpoint else {
             throw CallError(.invalidParameter, "\(endpoint) is a Unix socket, which carries no TLS")
         }
-        var configuration = TLSConfiguration.makeClientConfiguration()
-        configuration.minimumTLSVersion = .tlsv13
-        configuration.certificateVerification = .fullVerification
-        configuration.applicationProtocols = [Preface.applicationProtocol]
-        if case .file(let path) = options.authorities {
-            configuration.trustRoots = .certificates(try Self.certificates(in: path))
-        }
-        if let identity = options.identity {
-            configuration.certificateChain = try Self.certificates(in: identity.certificateFile)
-                .map { .certificate($0) }
-            configuration.privateKey = .privateKey(try Self.key(in: identity.keyFile))
-        }
-        do {
-            context = try NIOSSLContext(configuration: configuration)
+        let authorities: TLSContext.Authorities =
+            switch options.authorities {
+            case .file(let path): .certificates(try Self.certificates(in: path))
+            case .system: .system
+            }
+        let identity = try options.identity.map { files throws(CallError) in try Self.identity(in: files) }
+        do throws(TLSError) {
+            context = try TLSContext.client(
+                authorities: authorities,
+                identity: identity,
+                applicationProtocols: [Preface.applicationProtocol]
+            )
         } catch {
-            throw CallError(.invalidParameter, Self.refusal(of: options))
+            guard error.kind == .unusable, let files = options.identity else {
+                throw CallError(.invalidParameter, "TLS cannot be used: \(error)")
+            }
+            throw Self.refusal(of: files, error)
         }
-        if let name = options.serverName {
-            guard !Self.isAddress(name), !name.isEmpty else {
+        if let text = options.serverName {
+            // Another address than that which is connected to could only be a mistake.
+            guard case .host? = TLSPeerName(text) else {
                 throw CallError(
                     .invalidParameter,
-                    "'\(name)' is not a host name that a certificate could be verified by"
+                    "'\(text)' is not a host name that a certificate could be verified by"
                 )
             }
-            serverName = name
-        } else {
-            // Addresses are verified as such, and not sent as names.
-            serverName = Self.isAddress(host) ? nil : host
         }
-        words = TLSFailureText(server: endpoint, expectedName: options.serverName ?? host, options: options)
-        // What the library does not accept for a name is found here and not when connecting.
-        _ = try handler()
+        let expected = options.serverName ?? host
+        guard let name = TLSPeerName(expected) else {
+            throw CallError(.invalidParameter, "'\(expected)' is not a host name that TLS could ask for")
+        }
+        self.name = name
+        words = TLSFailureText(server: endpoint, expectedName: expected, options: options)
     }
 
     /// Puts TLS before a connection's handler, which hears of nothing until the handshake has ended well.
     func install(in pipeline: ChannelPipeline.SynchronousOperations, handshakeTimeout: Duration) throws {
-        let handler = try handler()
-        try pipeline.addHandler(handler)
-        try pipeline.addHandler(ClientTLSGate(handler, words: words, timeout: handshakeTimeout))
-    }
-
-    private func handler() throws(CallError) -> NIOSSLClientHandler {
-        do {
-            return try NIOSSLClientHandler(context: context, serverHostname: serverName)
-        } catch {
-            throw CallError(.invalidParameter, "'\(serverName ?? "")' is not a host name that TLS could ask for")
-        }
+        try pipeline.addHandler(try TLSHandler(context, peer: name))
+        try pipeline.addHandler(ClientTLSGate(words: words, timeout: handshakeTimeout))
     }
 
     // MARK: Files
 
-    private static func certificates(in path: String) throws(CallError) -> [NIOSSLCertificate] {
+    private static func certificates(in path: String) throws(CallError) -> [TLSCertificate] {
         let bytes = try read(path)
-        guard let certificates = try? NIOSSLCertificate.fromPEMBytes(bytes), !certificates.isEmpty else {
+        guard let certificates = try? TLSCertificate.list(pem: bytes) else {
             throw CallError(.invalidParameter, "\(path) holds no certificate in PEM form, or one that is damaged")
         }
         return certificates
     }
 
-    private static func key(in path: String) throws(CallError) -> NIOSSLPrivateKey {
-        let bytes = try read(path)
-        // Without the answer to it the library would ask for a passphrase on the terminal.
-        guard let key = try? NIOSSLPrivateKey(bytes: bytes, format: .pem, passphraseCallback: { $0([UInt8]()) }) else {
+    private static func identity(in files: TLSOptions.Identity) throws(CallError) -> TLSIdentity {
+        let chain = try certificates(in: files.certificateFile)
+        let bytes = try read(files.keyFile)
+        guard let key = try? TLSKey(pem: bytes) else {
             throw CallError(
                 .invalidParameter,
-                "\(path) holds no private key in PEM form, or one that is damaged or has a passphrase"
+                "\(files.keyFile) holds no private key in PEM form, or one that is damaged or has a passphrase"
             )
         }
-        return key
+        do {
+            return try TLSIdentity(chain: chain, key: key)
+        } catch {
+            throw refusal(of: files, error)
+        }
+    }
+
+    private static func refusal(of files: TLSOptions.Identity, _ error: TLSError) -> CallError {
+        let why =
+            error.kind == .keyMismatch
+            ? "the key in \(files.keyFile) is not that of the first certificate in \(files.certificateFile)"
+            : "the certificates in \(files.certificateFile) cannot be used: \(error)"
+        return CallError(.invalidParameter, why)
     }
 
     private static func read(_ path: String) throws(CallError) -> [UInt8] {
@@ -105,14 +109,5 @@ struct ClientTLS: Sendable {
         }
         guard bytes.count <= most else { throw CallError(.invalidParameter, "\(path) is too long for a PEM file") }
         return bytes
-    }
-
-    private static func refusal(of options: TLSOptions) -> String {
-        guard let identity = options.identity else { return "TLS cannot be used on this system: it has no authorities" }
-        return "the key in \(identity.keyFile) is not that of the first certificate in \(identity.certificateFile)"
-    }
-
-    private static func isAddress(_ host: String) -> Bool {
-        (try? SocketAddress(ipAddress: host, port: 0)) != nil
     }
 }

@@ -1,6 +1,5 @@
 internal import DiskDeltaProtocol
 internal import NIOCore
-internal import NIOSSL
 internal import NIOTLS
 
 /// Stands between TLS and the handler of a connection, and lets that begin when the handshake has ended well and the
@@ -9,16 +8,15 @@ internal import NIOTLS
 /// Errors of TLS pass it in words that a person can act on.
 final class ClientTLSGate: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
 
-    private let tls: NIOSSLClientHandler
     private let words: TLSFailureText
     private let timeout: Duration
     private var timer: Scheduled<Void>?
     private var isOpen = false
     private var hasFailed = false
 
-    init(_ tls: NIOSSLClientHandler, words: TLSFailureText, timeout: Duration) {
-        self.tls = tls
+    init(words: TLSFailureText, timeout: Duration) {
         self.words = words
         self.timeout = timeout
     }
@@ -42,16 +40,16 @@ final class ClientTLSGate: ChannelInboundHandler {
             fail(context, words.otherProtocol)
             return
         }
-        guard words.acceptsName(of: tls.peerCertificate) else {
-            fail(context, words.otherName)
-            return
-        }
         isOpen = true
         context.fireChannelActive()
     }
 
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if isOpen, !hasFailed { context.fireChannelRead(data) }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail(context, words.text(of: error, duringHandshake: !isOpen, certificate: tls.peerCertificate))
+        fail(context, words.text(of: error, duringHandshake: !isOpen))
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -1,0 +1,50 @@
+import DiskDeltaTLS
+import NIOCore
+import TestSupport
+import Testing
+
+/// A peer that has agreed upon everything, and then does what no honest one does.
+@Suite(
+    "TLS with a hostile peer",
+    .enabled(if: TestCertificates.canBeMade, "\(TestCertificates.absence)"),
+    .timeLimit(.minutes(1))
+)
+struct HostilePeerTests {
+    private func connected() throws -> (RawClient, TLSSession) {
+        let client = try RawClient()
+        let server = try TLSSession(try Contexts.server())
+        var isOpen = false
+        for _ in 0..<4 {
+            client.shakeHands()
+            isOpen = server.receive(client.takeOutput()).isHandshakeOver || isOpen
+            if let answer = server.takeOutput() { client.receive(answer) }
+        }
+        #expect(isOpen)
+        return (client, server)
+    }
+
+    @Test("New keys are taken now and then, and data under them is heard")
+    func newKeys() throws {
+        let (client, server) = try connected()
+        for _ in 0..<5_000 {
+            #expect(server.receive(client.updateKeys()).end == nil)
+            client.send("x")
+            #expect(server.receive(client.takeOutput()).plaintext == ByteBuffer(string: "x"))
+        }
+        // Each request is answered, by a record without data.
+        #expect(server.outputCount <= 5_000 * 32)
+    }
+
+    @Test("New keys over and over with nothing to protect end the connection")
+    func endlessKeys() throws {
+        let (client, server) = try connected()
+        var count = 0
+        var end: TLSSession.End?
+        while end == nil, count < 10_000 {
+            end = server.receive(client.updateKeys()).end
+            count += 1
+        }
+        #expect(end.map { "\($0)" }?.contains("records without data") == true, "\(end as Any)")
+        #expect((1_000..<4_000).contains(count), "\(count)")
+    }
+}
