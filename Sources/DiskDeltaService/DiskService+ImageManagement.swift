@@ -1,5 +1,6 @@
 internal import ChangeQuery
 public import DiskDeltaProtocol
+internal import DiskImages
 
 /// All methods of the service are answered.
 extension DiskService: ImageManagementService {
@@ -10,14 +11,14 @@ extension DiskService: ImageManagementService {
         _ request: GetVirtualDiskChangesRequest,
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
-        try answer(try Question(request), about: request.path, context)
+        try answer(try Question(request), about: request.path, request.imageFormat, context)
     }
 
     public func getVirtualDiskAllocation(
         _ request: GetVirtualDiskAllocationRequest,
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
-        try answer(Question(request), about: request.path, context)
+        try answer(Question(request), about: request.path, request.imageFormat, context)
     }
 
     public func getVirtualDiskChangesBatch(
@@ -42,14 +43,14 @@ extension DiskService: ImageManagementService {
         _ request: GetVirtualDiskChangesRequest,
         context: CallContext
     ) async throws(CallError) -> ChangesSummary {
-        try await summary(try Question(request), about: request.path, context)
+        try await summary(try Question(request), about: request.path, request.imageFormat, context)
     }
 
     public func getVirtualDiskAllocationSummary(
         _ request: GetVirtualDiskAllocationRequest,
         context: CallContext
     ) async throws(CallError) -> ChangesSummary {
-        try await summary(Question(request), about: request.path, context)
+        try await summary(Question(request), about: request.path, request.imageFormat, context)
     }
 }
 
@@ -74,6 +75,7 @@ extension Question {
             length: request.byteLength,
             granularity: request.granularity == 0 ? nil : request.granularity,
             ifEpoch: request.ifEpoch,
+            ifSize: request.ifSize,
             onUnavailable: onUnavailable
         )
     }
@@ -84,7 +86,25 @@ extension Question {
             offset: request.byteOffset,
             length: request.byteLength,
             granularity: request.granularity == 0 ? nil : request.granularity,
-            ifEpoch: request.ifEpoch
+            ifEpoch: request.ifEpoch,
+            ifSize: request.ifSize
         )
+    }
+}
+
+extension ImageFormat {
+    /// What a caller says of the format of a disk; nil where that is nothing.
+    ///
+    /// - Throws: INVALID_PARAMETER where it is none of the known values.
+    func asSaid() throws(CallError) -> ImageDescription.Format? {
+        switch self {
+        case .unknown: nil
+        case .vhdx: .vhdx
+        case .vhd: .vhd
+        case .vhdset: .vhdset
+        case .qcow2: .qcow2
+        case .raw: .raw
+        default: throw CallError(.invalidParameter, "The value \(rawValue) of image_format is not known here")
+        }
     }
 }

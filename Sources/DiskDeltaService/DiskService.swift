@@ -47,11 +47,19 @@ public struct DiskService: Sendable {
     }
 
     /// Opens a disk in those files where the caller has the permission, each of its layers too.
-    func openDisk(_ name: String, for permission: Permission, _ context: CallContext) throws(CallError) -> OpenDisk {
+    ///
+    /// - Parameter format: what the caller says of its format.
+    func openDisk(
+        _ name: String,
+        _ format: ImageFormat,
+        for permission: Permission,
+        _ context: CallContext
+    ) throws(CallError) -> OpenDisk {
         context.notes.disk = name
         let view = view(context, permission)
+        let saidFormat = try format.asSaid()
         do throws(ImageError) {
-            return try chains.open(name, view.roots, in: view.files)
+            return try chains.open(name, view.roots, saidFormat: saidFormat, in: view.files)
         } catch {
             throw CallError(error)
         }
@@ -61,9 +69,10 @@ public struct DiskService: Sendable {
     func summary(
         _ question: Question,
         about path: String,
+        _ format: ImageFormat,
         _ context: CallContext
     ) async throws(CallError) -> ChangesSummary {
-        let disk = try openDisk(path, for: .query, context)
+        let disk = try openDisk(path, format, for: .query, context)
         let plan: Plan
         do throws(QueryError) {
             plan = try Plan(question, about: disk.chain)
@@ -77,9 +86,10 @@ public struct DiskService: Sendable {
     func answer(
         _ question: Question,
         about path: String,
+        _ format: ImageFormat,
         _ context: CallContext
     ) throws(CallError) -> RangeAnswerStream {
-        let disk = try openDisk(path, for: .query, context)
+        let disk = try openDisk(path, format, for: .query, context)
         context.notes.namesEpoch = !(question.ifEpoch ?? "").isEmpty
         do throws(QueryError) {
             return RangeAnswerStream(

@@ -24,12 +24,17 @@ final class ChainCache: Sendable {
     }
 
     /// A disk, from here or opened now. It is given back when the last reference to it goes.
-    func open(_ name: String, _ roots: RootSelection, in files: any ImageFiles) throws(ImageError) -> OpenDisk {
-        let key = IdleChains.Key(name: name, roots: roots)
+    func open(
+        _ name: String,
+        _ roots: RootSelection,
+        saidFormat: ImageDescription.Format? = nil,
+        in files: any ImageFiles
+    ) throws(ImageError) -> OpenDisk {
+        let key = IdleChains.Key(name: name, saidFormat: saidFormat, roots: roots)
         while let idle = take(key) {
             if idle.isCurrent(in: files) { return OpenDisk(idle, of: self, key) }
         }
-        return OpenDisk(try DiskChain.open(name, in: files), of: self, key)
+        return OpenDisk(try DiskChain.open(name, in: files, saidFormat: saidFormat), of: self, key)
     }
 
     private func take(_ key: IdleChains.Key) -> DiskChain? {

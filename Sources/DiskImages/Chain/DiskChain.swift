@@ -49,15 +49,21 @@ public final class DiskChain {
     /// Where a file changes meanwhile, the disk is opened again, a few times. A disk whose leaf is written all the time is
     /// opened all the same: its layers below may be at rest. Whoever reads looks at each again (``DiskImage/isUnchanged``).
     ///
-    /// - Throws: `fileNotFound`, `accessDenied`, `notADisk`, `unsupported`, `corrupt`, `readFailed` for the leaf; these and
+    /// - Parameter saidFormat: what who names it says of its format (``ImageFile/openImage(in:as:saidFormat:)``).
+    /// - Throws: `fileNotFound`, `accessDenied`, `notADisk`, `unsupported`, `corrupt`, `readFailed` for the leaf, and
+    ///   `invalidParameter` where its name claims another format than `saidFormat`; these and
     ///   `parentNotFound`, `parentMismatch`, `pathNotAllowed`, `chainCycle` for a parent; `resourceLimit` where the chain
     ///   is longer than `maximumDepth` or the process has no descriptor left; `changed` where it cannot be opened and its files
     ///   change all the time.
-    public static func open(_ name: String, in files: some ImageFiles) throws(ImageError) -> DiskChain {
+    public static func open(
+        _ name: String,
+        in files: some ImageFiles,
+        saidFormat: ImageDescription.Format? = nil
+    ) throws(ImageError) -> DiskChain {
         var attempts = 1
         while true {
             let observed = ObservedFiles(files)
-            let chain = Result { () throws(ImageError) in try openOnce(name, in: observed) }
+            let chain = Result { () throws(ImageError) in try openOnce(name, in: observed, saidFormat) }
             if observed.areAtRest { return try chain.get() }
             guard attempts < maximumAttempts else {
                 if case .success(let chain) = chain { return chain }
@@ -71,10 +77,15 @@ public final class DiskChain {
     /// How often a disk is opened whose files change meanwhile.
     private static let maximumAttempts = 4
 
-    private static func openOnce(_ name: String, in files: ObservedFiles) throws(ImageError) -> DiskChain {
+    private static func openOnce(
+        _ name: String,
+        in files: ObservedFiles,
+        _ saidFormat: ImageDescription.Format?
+    ) throws(ImageError) -> DiskChain {
         let file = try files.open(name)
+        try file.checkThatNameAllows(saidFormat)
         guard NameClaim.format(of: file.name) == .vhdset else {
-            let layers = try layers(from: try file.openImage(in: files), in: files)
+            let layers = try layers(from: try file.openImage(in: files, saidFormat: saidFormat), in: files)
             return DiskChain(layers: layers, snapshots: [], catalogue: nil, lookups: files.lookups)
         }
         guard let chain = try VHDSet(file, in: files).chain else {

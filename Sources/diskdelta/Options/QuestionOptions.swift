@@ -30,7 +30,9 @@ extension GetVirtualDiskChangesRequest {
             byteLength: window.length?.bytes,
             granularity: window.granularity?.bytes ?? 0,
             ifEpoch: window.ifEpoch ?? "",
-            onUnavailable: window.onUnavailable.onUnavailable
+            onUnavailable: window.onUnavailable.onUnavailable,
+            imageFormat: window.disk.onTheWire,
+            ifSize: window.ifSize?.bytes
         )
     }
 }
@@ -43,7 +45,9 @@ extension GetVirtualDiskAllocationRequest {
             byteOffset: window.offset?.bytes ?? 0,
             byteLength: window.length?.bytes,
             granularity: window.granularity?.bytes ?? 0,
-            ifEpoch: window.ifEpoch ?? ""
+            ifEpoch: window.ifEpoch ?? "",
+            imageFormat: window.disk.onTheWire,
+            ifSize: window.ifSize?.bytes
         )
     }
 }

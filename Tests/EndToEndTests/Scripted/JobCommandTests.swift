@@ -98,7 +98,7 @@ struct JobCommandTests {
         let jobs = jobs()
         let flags = [
             "--target", "t", "--offset", "1K", "--length", "4K", "--granularity", "2K", "--if-epoch", "e",
-            "--on-unavailable", "allocated",
+            "--on-unavailable", "allocated", "--image-format", "qcow2", "--if-size", "1T",
         ]
         let line =
             #"{"type":"job","id":"{new}","job_state":"new","job_state_code":2,"percent_complete":0,"start_time":"","#
@@ -116,7 +116,9 @@ struct JobCommandTests {
             byteLength: 4_096,
             granularity: 2_048,
             ifEpoch: "e",
-            onUnavailable: .allocated
+            onUnavailable: .allocated,
+            imageFormat: .qcow2,
+            ifSize: 1 << 40
         )
         #expect(jobs.started.withLock { $0 } == [asked, asked])
         let table = try await run(jobs, "start", "d/x.vhdx", "--since", "b", "--format", "table")
