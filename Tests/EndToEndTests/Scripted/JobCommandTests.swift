@@ -255,6 +255,17 @@ struct JobCommandTests {
         #expect(jobs.ids == ["{2}", "{3}", "{4}"])
     }
 
+    @Test func deletingADamagedJob() async throws {
+        let jobs = jobs([Self.running, Job(id: "{5}", errorDescription: "The record is damaged")])
+        let shown = try await run(jobs, "show", "{5}")
+        #expect(shown.status == 1 && shown.lastText("message") == "The record is damaged")
+        let outcome = try await run(jobs, "delete", "{5}")
+        #expect(outcome.status == 0 && outcome.lastText("id") == "{5}")
+        #expect(outcome.lastText("job_state") == "exception" && outcome.lastNumber("error_code") == 32_768)
+        #expect(outcome.lastText("error_description") == "The record is damaged")
+        #expect(jobs.ids == ["{2}"])
+    }
+
     // MARK: What is not there
 
     @Test("A job that is not there", arguments: ["show", "wait", "results", "cancel", "delete"])
