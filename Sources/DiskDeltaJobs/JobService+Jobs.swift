@@ -40,8 +40,12 @@ extension JobService: JobsService {
         // A field's tag and length take six bytes at most.
         var room = context.maximumMessage
         do throws(JobStoreError) {
-            try runner.store.newestFirst(where: access.visibility(of: context.identity)) { record in
-                let job = (runner.job(record.id)?.record ?? record).message
+            try runner.store.newestFirst(where: access.visibility(of: context.identity)) { stored in
+                let job =
+                    switch stored {
+                    case .sound(let record): (runner.job(record.id)?.record ?? record).message
+                    case .damaged(let job): job.message
+                    }
                 guard let size = try? job.encodedSize(), size + 6 <= room else { return false }
                 room -= size + 6
                 list.jobs.append(job)
@@ -97,13 +101,16 @@ extension JobService: JobsService {
     }
 
     public func deleteJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> DeleteJobResponse {
-        let record = try find(request.id, context)
-        guard record.hasEnded else {
-            throw CallError(.jobNotReady, "The job has not ended: cancel it first, or wait for its end")
+        if case .sound(let record) = try look(for: request.id, context) {
+            context.notes.disk = record.request.path
+            guard record.hasEnded else {
+                throw CallError(.jobNotReady, "The job has not ended: cancel it first, or wait for its end")
+            }
         }
+        guard let id = GUID(request.id) else { throw CallError(.jobNotFound, "This server has no such job") }
         let isDeleted: Bool
         do throws(JobStoreError) {
-            isDeleted = try runner.store.delete(record.id)
+            isDeleted = try runner.store.delete(id)
         } catch {
             throw CallError(error)
         }
@@ -111,7 +118,7 @@ extension JobService: JobsService {
             _ = try find(request.id, context)
             throw CallError(.jobNotReady, "The end of the job is not written down yet")
         }
-        runner.spools.remove(record.id)
+        runner.spools.remove(id)
         return DeleteJobResponse()
     }
 
@@ -131,7 +138,7 @@ extension JobService: JobsService {
             root: access.root(ofDisk: request.path),
             request: request,
             header: header,
-            sector: try await sector(of: request.path, header, context),
+            sector: try await sector(of: request, header, context),
             submitted: time,
             lastChange: time
         )
@@ -140,12 +147,13 @@ extension JobService: JobsService {
     /// The logical sector of the disk in bytes. The header does not tell it; where granules are smaller than the larger of the
     /// two sizes that there are, it is the smaller.
     private func sector(
-        of path: String,
+        of request: GetVirtualDiskChangesRequest,
         _ header: AnswerHeader,
         _ context: CallContext
     ) async throws(CallError) -> UInt64 {
         guard header.granularity >= 4096 else { return 512 }
-        let what = try await disks.getVirtualHardDiskSettingData(VirtualHardDiskRequest(path: path), context: context)
+        let disk = VirtualHardDiskRequest(path: request.path, imageFormat: request.imageFormat)
+        let what = try await disks.getVirtualHardDiskSettingData(disk, context: context)
         return max(UInt64(what.logicalSectorSize), 512)
     }
 

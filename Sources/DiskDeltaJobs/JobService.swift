@@ -76,19 +76,34 @@ public final class JobService: Sendable {
 
     /// A job that the caller may see: as it is at hand, where it has not ended, and as it is written down.
     ///
-    /// - Throws: `jobNotFound` where there is none that he may see.
+    /// - Throws: `jobNotFound` where there is none that he may see; `internal` where its record is damaged.
     func find(_ id: String, _ context: CallContext) throws(CallError) -> JobRecord {
-        guard let id = GUID(id), let record = try record(id),
-            access.visibility(of: context.identity)(record.owner, record.root)
-        else { throw CallError(.jobNotFound, "This server has no such job") }
-        context.notes.disk = record.request.path
-        return record
+        switch try look(for: id, context) {
+        case .sound(let record):
+            context.notes.disk = record.request.path
+            return record
+        case .damaged(let job): throw CallError(job)
+        }
     }
 
-    private func record(_ id: GUID) throws(CallError) -> JobRecord? {
-        if let job = runner.job(id) { return job.record }
+    /// The same, where a damaged record is an answer too. One of which nobody can say whose it is can be seen by who knows its id.
+    func look(for id: String, _ context: CallContext) throws(CallError) -> StoredJob {
+        let isVisible = access.visibility(of: context.identity)
+        guard let id = GUID(id), let job = try stored(id),
+            job.owner.map({ isVisible($0.name, $0.root) }) ?? true
+        else { throw CallError(.jobNotFound, "This server has no such job") }
+        return job
+    }
+
+    private func stored(_ id: GUID) throws(CallError) -> StoredJob? {
+        if let job = runner.job(id) { return .sound(job.record) }
         do throws(JobStoreError) {
-            return try runner.store.job(id)
+            let job = try runner.store.job(id)
+            // Those that have not ended are at hand: this record is an older one of the job's, put back since.
+            if case .sound(let record) = job, !record.hasEnded, runner.job(id) == nil {
+                return .damaged(DamagedJob(id: id.description, owner: job?.owner))
+            }
+            return job
         } catch {
             throw CallError(error)
         }

@@ -8,7 +8,7 @@ extension DiskService {
         _ request: VirtualHardDiskRequest,
         context: CallContext
     ) async throws(CallError) -> VirtualHardDiskSettingData {
-        let disk = try openDisk(request.path, for: .query, context)
+        let disk = try openDisk(request.path, request.imageFormat, for: .query, context)
         let chain = disk.chain
         let layers = chain.layers
         guard let leaf = layers.first else { throw CallError(.internal, "The chain of \(request.path) has no layer") }
@@ -42,7 +42,7 @@ extension DiskService {
         _ request: VirtualHardDiskRequest,
         context: CallContext
     ) async throws(CallError) -> ListBaselinesResponse {
-        let disk = try openDisk(request.path, for: .query, context)
+        let disk = try openDisk(request.path, request.imageFormat, for: .query, context)
         let chain = disk.chain
         return ListBaselinesResponse(
             epoch: Epoch(of: chain).description,
@@ -55,7 +55,7 @@ extension DiskService {
         _ request: VirtualHardDiskRequest,
         context: CallContext
     ) async throws(CallError) -> VirtualHardDiskState {
-        let disk = try openDisk(request.path, for: .query, context)
+        let disk = try openDisk(request.path, request.imageFormat, for: .query, context)
         guard let leaf = disk.chain.layers.first else {
             throw CallError(.internal, "The chain of \(request.path) has no layer")
         }
@@ -79,8 +79,10 @@ extension DiskService {
         _ request: VirtualHardDiskRequest,
         context: CallContext
     ) async throws(CallError) -> ValidationReport {
+        let saidFormat = try request.imageFormat.asSaid()
         do throws(ImageError) {
-            let report = try DiskChain.check(request.path, in: files(of: request.path, for: .query, context))
+            let files = files(of: request.path, for: .query, context)
+            let report = try DiskChain.check(request.path, in: files, saidFormat: saidFormat)
             return ValidationReport(
                 problems: report.problems.map { problem in
                     ValidationProblem(

@@ -1,5 +1,6 @@
 internal import ChangeQuery
 public import DiskDeltaProtocol
+internal import DiskImages
 
 /// All methods of the service are answered.
 extension DiskService: ImageManagementService {
@@ -10,14 +11,14 @@ extension DiskService: ImageManagementService {
         _ request: GetVirtualDiskChangesRequest,
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
-        try await answer(try Question(request), about: request.path, context)
+        try await answer(try Question(request), about: request.path, request.imageFormat, context)
     }
 
     public func getVirtualDiskAllocation(
         _ request: GetVirtualDiskAllocationRequest,
         context: CallContext
     ) async throws(CallError) -> any ResponseStream<RangeAnswer> {
-        try await answer(Question(request), about: request.path, context)
+        try await answer(Question(request), about: request.path, request.imageFormat, context)
     }
 
     public func getVirtualDiskChangesBatch(
@@ -32,6 +33,7 @@ extension DiskService: ImageManagementService {
         }
         context.notes.disk = request.disks.map(\.path).joined(separator: ", ")
         context.notes.namesEpoch = request.disks.contains { !$0.ifEpoch.isEmpty }
+        await lookAhead(request.disks, context)
         // A refused disk is the end of its own answer; each of the others is asked about all the same.
         return ManyDisksAnswer(request.disks) { [self] (disk) async throws(CallError) in
             try await getVirtualDiskChanges(disk, context: context.forPart)
@@ -42,14 +44,14 @@ extension DiskService: ImageManagementService {
         _ request: GetVirtualDiskChangesRequest,
         context: CallContext
     ) async throws(CallError) -> ChangesSummary {
-        try await summary(try Question(request), about: request.path, context)
+        try await summary(try Question(request), about: request.path, request.imageFormat, context)
     }
 
     public func getVirtualDiskAllocationSummary(
         _ request: GetVirtualDiskAllocationRequest,
         context: CallContext
     ) async throws(CallError) -> ChangesSummary {
-        try await summary(Question(request), about: request.path, context)
+        try await summary(Question(request), about: request.path, request.imageFormat, context)
     }
 }
 
@@ -74,6 +76,7 @@ extension Question {
             length: request.byteLength,
             granularity: request.granularity == 0 ? nil : request.granularity,
             ifEpoch: request.ifEpoch,
+            ifSize: request.ifSize,
             onUnavailable: onUnavailable,
             assumesRest: request.assumeAtRest
         )
@@ -86,7 +89,25 @@ extension Question {
             length: request.byteLength,
             granularity: request.granularity == 0 ? nil : request.granularity,
             ifEpoch: request.ifEpoch,
+            ifSize: request.ifSize,
             assumesRest: request.assumeAtRest
         )
+    }
+}
+
+extension ImageFormat {
+    /// What a caller says of the format of a disk; nil where that is nothing.
+    ///
+    /// - Throws: INVALID_PARAMETER where it is none of the known values.
+    func asSaid() throws(CallError) -> ImageDescription.Format? {
+        switch self {
+        case .unknown: nil
+        case .vhdx: .vhdx
+        case .vhd: .vhd
+        case .vhdset: .vhdset
+        case .qcow2: .qcow2
+        case .raw: .raw
+        default: throw CallError(.invalidParameter, "The value \(rawValue) of image_format is not known here")
+        }
     }
 }

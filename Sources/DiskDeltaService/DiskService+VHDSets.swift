@@ -8,6 +8,9 @@ extension DiskService {
         context: CallContext
     ) async throws(CallError) -> VHDSetInformation {
         let files = files(of: request.path, for: .query, context)
+        guard [.unknown, .vhdset].contains(request.imageFormat) else {
+            throw CallError(.invalidParameter, "This is asked of the catalogue of a VHD Set: leave image_format out")
+        }
         do throws(ImageError) {
             let set = try VHDSet.open(request.path, in: files)
             return VHDSetInformation(

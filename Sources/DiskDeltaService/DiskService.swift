@@ -51,16 +51,28 @@ public struct DiskService: Sendable {
     }
 
     /// Opens a disk in those files where the caller has the permission, each of its layers too.
+    ///
+    /// - Parameters:
+    ///   - format: what the caller says of its format.
+    ///   - assumesRest: whether the caller knows that nobody writes to it.
     func openDisk(
         _ name: String,
+        _ format: ImageFormat,
         for permission: Permission,
         assumingRest assumesRest: Bool = false,
         _ context: CallContext
     ) throws(CallError) -> OpenDisk {
         context.notes.disk = name
         let view = view(context, permission)
+        let saidFormat = try format.asSaid()
         do throws(ImageError) {
-            return try chains.open(name, view.roots, in: view.files, assumingRest: assumesRest)
+            return try chains.open(
+                name,
+                view.roots,
+                saidFormat: saidFormat,
+                in: view.files,
+                assumingRest: assumesRest
+            )
         } catch {
             throw CallError(error)
         }
@@ -70,9 +82,10 @@ public struct DiskService: Sendable {
     func summary(
         _ question: Question,
         about path: String,
+        _ format: ImageFormat,
         _ context: CallContext
     ) async throws(CallError) -> ChangesSummary {
-        let (disk, plan) = try await plan(question, about: path, context)
+        let (disk, plan) = try await plan(question, about: path, format, context)
         defer { withExtendedLifetime(disk) {} }
         return try await RangeSummary.run(plan, disk: path, heartbeat)
     }
@@ -80,10 +93,11 @@ public struct DiskService: Sendable {
     func answer(
         _ question: Question,
         about path: String,
+        _ format: ImageFormat,
         _ context: CallContext
     ) async throws(CallError) -> RangeAnswerStream {
         context.notes.namesEpoch = !(question.ifEpoch ?? "").isEmpty
-        let (disk, plan) = try await plan(question, about: path, context)
+        let (disk, plan) = try await plan(question, about: path, format, context)
         return RangeAnswerStream(
             plan,
             of: disk,
@@ -100,12 +114,13 @@ public struct DiskService: Sendable {
     private func plan(
         _ question: Question,
         about path: String,
+        _ format: ImageFormat,
         _ context: CallContext
     ) async throws(CallError) -> (OpenDisk, Plan) {
         for _ in 0..<Self.maximumLooks {
             let wait: Duration
             do {
-                let disk = try openDisk(path, for: .query, assumingRest: question.assumesRest, context)
+                let disk = try openDisk(path, format, for: .query, assumingRest: question.assumesRest, context)
                 let plan: Plan
                 do throws(QueryError) {
                     plan = try Plan(question, about: disk.chain)
@@ -126,5 +141,18 @@ public struct DiskService: Sendable {
             "\(path) is written to all the time: ask with a --target below it, or when it is at rest",
             resumeOffset: question.offset
         )
+    }
+
+    /// Looks at the files of many disks, if nothing proves that those of the first are at rest: so the disks wait together, and
+    /// not one after the other.
+    func lookAhead(_ requests: [GetVirtualDiskChangesRequest], _ context: CallContext) async {
+        for (index, request) in requests.enumerated() where !request.assumeAtRest {
+            guard !Task.isCancelled else { return }
+            // What is wrong with a disk is told when it is asked about.
+            let disk = try? openDisk(request.path, request.imageFormat, for: .query, context.forPart)
+            let mustWait = disk?.chain.look(by: looks) ?? false
+            guard index > 0 || mustWait else { return }
+            await Task.yield()
+        }
     }
 }

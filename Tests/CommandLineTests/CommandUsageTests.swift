@@ -52,6 +52,10 @@ struct CommandUsageTests {
             #"{"disk":"a","since":"b","traget":"c"}"#, #"{"disk":"a","since":"b","target":"c","more":"d"}"#,
             #"{"disk":"a","since":"b"} {"disk":"a","since":"b"}"#, #"{"disk":"a","since":"b""#,
             #"[{"disk":"a","since":"b"}]"#, #"{"disk":["a"],"since":"b"}"#, "\u{FEFF}x",
+            #"{"disk":"a","since":"b","image_format":"vmdk"}"#, #"{"disk":"a","since":"b","image_format":""}"#,
+            #"{"disk":"a","since":"b","image_format":5}"#, #"{"disk":"a","since":"b","if_size":"1"}"#,
+            #"{"disk":"a","since":"b","if_size":-1}"#, #"{"disk":"a","since":"b","if_size":1.5}"#,
+            #"{"disk":"a","since":"b","if_size":true}"#, #"{"disk":"a","since":"b","if_size":18446744073709551616}"#,
             String(repeating: "[", count: 100_000),
         ]
     )

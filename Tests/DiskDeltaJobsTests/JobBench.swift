@@ -13,6 +13,8 @@ final class JobBench {
     let folder: TemporaryFolder
     let disks = ScriptedDisks()
     let clock = HandClock()
+    /// What was reported, by all services so far.
+    let reports = Reports()
     var limits = JobLimits()
     let policy: Policy
     private(set) var service: JobService
@@ -23,7 +25,7 @@ final class JobBench {
         // Every batch is made sure of, so that nothing depends on how fast anything is.
         limits.commitInterval = .zero
         adjust(&limits)
-        service = try Self.service(folder, disks, limits, policy, clock)
+        service = try Self.service(folder, disks, limits, policy, clock, reports)
     }
 
     private static func service(
@@ -31,7 +33,8 @@ final class JobBench {
         _ disks: ScriptedDisks,
         _ limits: JobLimits,
         _ policy: Policy,
-        _ clock: HandClock
+        _ clock: HandClock,
+        _ reports: Reports
     ) throws -> JobService {
         try JobService(
             StateFolder(folder.file("state")),
@@ -40,7 +43,7 @@ final class JobBench {
             limits: limits,
             executor: nil,
             now: { clock.now },
-            report: { _ in }
+            report: { reports.add($0) }
         )
     }
 
@@ -56,9 +59,9 @@ final class JobBench {
     func restart(_ change: () throws -> Void = {}) async throws {
         await service.stop()
         // The lock of the folder goes with the service that has it, which another one replaces first.
-        service = try Self.service(try TemporaryFolder(), disks, limits, policy, clock)
+        service = try Self.service(try TemporaryFolder(), disks, limits, policy, clock, reports)
         try change()
-        service = try Self.service(folder, disks, limits, policy, clock)
+        service = try Self.service(folder, disks, limits, policy, clock, reports)
     }
 
     func context(_ identity: String = "", maximumMessage: Int = 256 * 1024) -> CallContext {
@@ -150,6 +153,15 @@ final class JobBench {
         #expect(stream.resumeOffset == end)
         return (header, ranges)
     }
+}
+
+/// What a service has said that went wrong.
+final class Reports: Sendable {
+    private let texts = Mutex<[String]>([])
+
+    var all: [String] { texts.withLock { $0 } }
+
+    func add(_ text: String) { texts.withLock { $0.append(text) } }
 }
 
 /// A clock that a test moves.

@@ -55,6 +55,24 @@ struct JobRestartTests {
         #expect(try await bench.results(job.id).ranges == disk.ranges)
     }
 
+    @Test("What the question says of its disk holds for all of the answer")
+    func guards() async throws {
+        let (bench, disk) = try bench()
+        let request = GetVirtualDiskChangesRequest(
+            path: "r/disk",
+            limitID: "since",
+            imageFormat: .qcow2,
+            ifSize: disk.size
+        )
+        let job = try await bench.service.startGetVirtualDiskChanges(request, context: bench.context())
+        #expect(job.request == request)
+        try await bench.restart()
+        bench.service.start()
+        #expect(try await bench.end(of: job.id).jobState == .completed)
+        #expect(bench.disks.requests.count == 2)
+        for asked in bench.disks.requests { #expect(asked.imageFormat == .qcow2 && asked.ifSize == disk.size) }
+    }
+
     @Test("What was not made sure of before a crash is done again", arguments: seeds)
     func crash(seed: UInt64) async throws {
         print("crashes: seed \(seed)")

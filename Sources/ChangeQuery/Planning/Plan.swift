@@ -61,6 +61,12 @@ public struct Plan {
         unavailability = subject.unavailability
         format = chain.catalogue != nil ? .vhdset : span.format
         size = span.size
+        if let expected = question.ifSize, expected != size {
+            throw QueryError(
+                .epochChanged,
+                "The disk has \(size) bytes, not \(expected): if it was made smaller or larger, take a full backup"
+            )
+        }
         sector = span.sector
         window = try Window(offset: question.offset, length: question.length, size: size, sector: sector)
         granularity = max(try Self.granularity(question.granularity, sector: sector), span.granularity)

@@ -27,6 +27,9 @@ public struct Question: Hashable, Sendable {
     public var granularity: UInt64?
     /// The epoch that the disk must be in; nil or empty where the caller does not mind.
     public var ifEpoch: String?
+    /// The size in bytes that the target must have; nil where the caller does not mind. Where a source does not record that the
+    /// disk was made smaller or larger, it is the size that shows it, unless the disk has the same again.
+    public var ifSize: UInt64?
     /// Of no concern for an allocation.
     public var onUnavailable: OnUnavailable
     /// Whether the caller knows that whoever has a file of the disk open for writing is quiet.
@@ -38,6 +41,7 @@ public struct Question: Hashable, Sendable {
         length: UInt64? = nil,
         granularity: UInt64? = nil,
         ifEpoch: String? = nil,
+        ifSize: UInt64? = nil,
         onUnavailable: OnUnavailable = .fail,
         assumesRest: Bool = false
     ) {
@@ -46,6 +50,7 @@ public struct Question: Hashable, Sendable {
         self.length = length
         self.granularity = granularity
         self.ifEpoch = ifEpoch
+        self.ifSize = ifSize
         self.onUnavailable = onUnavailable
         self.assumesRest = assumesRest
     }

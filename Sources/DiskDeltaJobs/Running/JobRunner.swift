@@ -42,13 +42,16 @@ final class JobRunner: Sendable {
         self.report = report
         var queue = JobQueue(limits: limits)
         var live: [GUID: LiveJob] = [:]
-        for var record in try store.unendedJobs() {
+        let found = try store.unendedJobs()
+        for job in found.damaged { report(job.explanation) }
+        for var record in found.jobs {
             record.state = .new
             queue.admitAnyway(record.owner)
             queue.append(record.id)
             live[record.id] = LiveJob(record)
         }
-        spools.clean(keeping: try store.jobsWithSpool())
+        // Where that cannot be said, none goes.
+        if let jobs = try? store.jobsWithSpool() { spools.clean(keeping: jobs) }
         state = Mutex(State(queue: queue, live: live))
     }
 
@@ -143,6 +146,10 @@ final class JobRunner: Sendable {
         case .interrupted: break
         case .overtaken: spools.remove(job.id)
         case .ended(let record): settle(record)
+        case .unsaved(let record, let error) where error.isDamage:
+            // There is no place where its end could be written down: whoever asks for it is told of the damage.
+            report("the job \(record.id) cannot go on: \(error.message)")
+            forget(record)
         case .unsaved(let record, let error):
             report("the end of the job \(record.id) cannot be written down: \(error.message)")
             state.withLock { $0.unsaved.append(record) }

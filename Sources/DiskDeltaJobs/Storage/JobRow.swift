@@ -5,35 +5,100 @@ internal import GRDB
 
 /// How a job stands in its row.
 enum JobRow {
+    /// Whose the job is.
+    static let ownerColumns = ["id", "owner", "root"]
     /// The columns that stay as they were when the job was started, and those that change.
-    static let fixedColumns = ["id", "owner", "root", "request", "header", "sector", "submitted"]
+    static let fixedColumns = ownerColumns + ["request", "header", "sector", "submitted"]
     static let changingColumns = [
         "state", "started", "last_change", "elapsed", "reason", "message", "detail_code", "processed", "ranges",
         "data_bytes", "zero_bytes", "offset_sum", "spool_length", "expires",
     ]
+    /// What a job is; the checksums are of these, and of the number of the row.
     static let columns = fixedColumns + changingColumns
 
-    static func fixedValues(of record: JobRecord) throws -> [(any DatabaseValueConvertible)?] {
-        [
-            record.id.description, record.owner, record.root, Data(try record.request.encode()),
-            Data(try record.header.encode()), Int64(clamping: record.sector), record.submitted.milliseconds,
-        ]
-    }
+    /// Reads rows as `stored` and `number` take them; a condition may follow.
+    static let selection =
+        "SELECT number, \(columns.joined(separator: ", ")), owner_checksum, checksum FROM job"
 
-    static func changingValues(of record: JobRecord) -> [(any DatabaseValueConvertible)?] {
-        [
+    /// What stands in `columns`.
+    static func values(of record: JobRecord) throws -> [DatabaseValue] {
+        let failure = record.failure
+        let values: [(any DatabaseValueConvertible)?] = [
+            text(record.id.description), text(record.owner), text(record.root), Data(try record.request.encode()),
+            Data(try record.header.encode()), Int64(clamping: record.sector), record.submitted.milliseconds,
             Int64(record.state.rawValue), record.started?.milliseconds, record.lastChange.milliseconds,
-            Int64(clamping: record.elapsed), Int64(record.failure?.reason.rawValue ?? 0), record.failure?.message ?? "",
-            Int64(record.failure?.detailCode ?? 0), Int64(clamping: record.totals.processed),
+            Int64(clamping: record.elapsed), Int64(failure?.reason.rawValue ?? 0), text(failure?.message ?? ""),
+            Int64(failure?.detailCode ?? 0), Int64(clamping: record.totals.processed),
             Int64(clamping: record.totals.ranges), Int64(clamping: record.totals.dataBytes),
             Int64(clamping: record.totals.zeroBytes), Int64(bitPattern: record.totals.offsetSum),
             Int64(clamping: record.spoolLength), record.expires?.milliseconds,
         ]
+        return values.map { $0?.databaseValue ?? .null }
     }
 
-    /// The job of a row that has `columns` in their order. A row that does not read as a job is damage, and none is made up.
-    static func record(_ row: Row) throws -> JobRecord {
-        var values = Values(row: row)
+    /// A text as it comes back from SQLite, which ends it at the first NUL.
+    private static func text(_ text: String) -> String {
+        String(decoding: text.utf8.prefix { $0 != 0 }, as: UTF8.self)
+    }
+
+    /// The number of a row that has the columns of `selection`.
+    static func number(_ row: Row) throws -> Int64 {
+        guard let number = Int64.fromDatabaseValue(row[0]) else { throw JobStoreError(message: "a job has no number") }
+        return number
+    }
+
+    /// Writes the checksums of a row down, beside what it has.
+    static func seal(_ number: Int64, _ values: [DatabaseValue], in database: Database) throws {
+        try database.execute(
+            sql: "UPDATE job SET owner_checksum = ?, checksum = ? WHERE number = ?",
+            arguments: [
+                JobChecksum.ofOwner(values.prefix(ownerColumns.count)), JobChecksum.ofRow(number, values), number,
+            ]
+        )
+    }
+
+    /// The values of a row that has the columns of `selection`: those of `columns`, in their order.
+    static func values(in row: Row) -> [DatabaseValue] {
+        Array(row.databaseValues.dropFirst().prefix(columns.count))
+    }
+
+    /// The job of a row that has the columns of `selection`. A row that does not agree with its checksums, or does not read as a
+    /// job, is damage.
+    static func stored(_ row: Row) -> StoredJob {
+        if let damage = damage(of: row) { return .damaged(damage) }
+        guard let record = try? record(row) else { return .damaged(DamagedJob(id: id(row), owner: owner(row))) }
+        return .sound(record)
+    }
+
+    /// What is left of the job of a row that does not agree with its checksums; nil where it does.
+    static func damage(of row: Row) -> DamagedJob? {
+        let values = values(in: row)
+        let checksums = Array(row.databaseValues).suffix(2).map { Int64.fromDatabaseValue($0) }
+        let ownerChecksum = JobChecksum.ofOwner(values.prefix(ownerColumns.count))
+        if let number = try? number(row), checksums == [ownerChecksum, JobChecksum.ofRow(number, values)] {
+            return nil
+        }
+        return DamagedJob(id: id(row), owner: checksums.first == ownerChecksum ? owner(row) : nil)
+    }
+
+    private static func id(_ row: Row) -> String { String.fromDatabaseValue(row[1]) ?? "" }
+
+    private static func owner(_ row: Row) -> DamagedJob.Owner? {
+        guard let name = String.fromDatabaseValue(row[2]), let root = String.fromDatabaseValue(row[3]) else {
+            return nil
+        }
+        return DamagedJob.Owner(name: name, root: root)
+    }
+
+    /// Whether a row that agrees with its checksums is of a job that has ended.
+    static func hasEnded(_ row: Row) -> Bool {
+        let index = 1 + fixedColumns.count
+        return JobState(rawValue: Int32(clamping: Int64.fromDatabaseValue(row[index]) ?? 0)).isEnd
+    }
+
+    /// The job of a row that agrees with its checksums. None is made up of one that does not read as a job.
+    private static func record(_ row: Row) throws -> JobRecord {
+        var values = Values(values: values(in: row))
         guard let id = GUID(try values.text()) else { throw JobStoreError(message: "a job has no id") }
         let owner = try values.text()
         let root = try values.text()
@@ -77,13 +142,13 @@ enum JobRow {
 
     /// The values of a row, one after the other.
     private struct Values {
-        let row: Row
+        let values: [DatabaseValue]
         var index = 0
 
         mutating func next() throws -> DatabaseValue {
-            guard index < row.count else { throw JobStoreError(message: "a job lacks columns") }
+            guard index < values.count else { throw JobStoreError(message: "a job lacks columns") }
             defer { index += 1 }
-            return row[index]
+            return values[index]
         }
 
         mutating func optionalNumber() throws -> Int64? { Int64.fromDatabaseValue(try next()) }

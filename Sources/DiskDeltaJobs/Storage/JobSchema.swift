@@ -37,6 +37,20 @@ enum JobSchema {
                     """
             )
         }
+        migrator.registerMigration("2: checksums") { database in
+            // What stands in a row of before is believed as it is.
+            try database.execute(
+                sql: """
+                    ALTER TABLE job ADD COLUMN owner_checksum INTEGER NOT NULL DEFAULT 0;
+                    ALTER TABLE job ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+                    """
+            )
+            for number in try Int64.fetchAll(database, sql: "SELECT number FROM job") {
+                let sql = JobRow.selection + " WHERE number = ?"
+                guard let row = try Row.fetchOne(database, sql: sql, arguments: [number]) else { continue }
+                try JobRow.seal(number, JobRow.values(in: row), in: database)
+            }
+        }
         return migrator
     }
 }

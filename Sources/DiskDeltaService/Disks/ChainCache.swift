@@ -26,18 +26,22 @@ final class ChainCache: Sendable {
 
     /// A disk, from here or opened now. It is given back when the last reference to it goes.
     ///
-    /// - Parameter assumesRest: as of ``DiskChain/open(_:in:assumingRest:)``.
+    /// - Parameters:
+    ///   - saidFormat: as of ``DiskChain/open(_:in:saidFormat:assumingRest:)``.
+    ///   - assumesRest: likewise.
     func open(
         _ name: String,
         _ roots: RootSelection,
+        saidFormat: ImageDescription.Format? = nil,
         in files: any ImageFiles,
         assumingRest assumesRest: Bool = false
     ) throws(ImageError) -> OpenDisk {
-        let key = IdleChains.Key(name: name, roots: roots)
+        let key = IdleChains.Key(name: name, saidFormat: saidFormat, roots: roots)
         while let idle = take(key) {
             if idle.isCurrent(in: files) { return OpenDisk(idle, of: self, key) }
         }
-        return OpenDisk(try DiskChain.open(name, in: files, assumingRest: assumesRest), of: self, key)
+        let chain = try DiskChain.open(name, in: files, saidFormat: saidFormat, assumingRest: assumesRest)
+        return OpenDisk(chain, of: self, key)
     }
 
     private func take(_ key: IdleChains.Key) -> DiskChain? {

@@ -11,9 +11,10 @@ struct IdleChains {
         var idleTime = Duration.seconds(30)
     }
 
-    /// What a chain was opened by: a name, by somebody who sees certain roots.
+    /// What a chain was opened by: a name, and what was said of its format, by somebody who sees certain roots.
     struct Key: Hashable, Sendable {
         var name: String
+        var saidFormat: ImageDescription.Format?
         var roots: RootSelection
     }
 

@@ -49,21 +49,25 @@ public final class DiskChain {
     /// Where a file changes meanwhile, the disk is opened again, a few times. A disk whose leaf is written all the time is
     /// opened all the same: its layers below may be at rest. Whoever reads looks at each again (``DiskImage/isUnchanged``).
     ///
-    /// - Parameter assumesRest: whether the caller knows that nobody writes, so that what is wrong with a file is told although
-    ///   somebody has it open for writing.
-    /// - Throws: `fileNotFound`, `accessDenied`, `notADisk`, `unsupported`, `corrupt`, `readFailed` for the leaf; these and
+    /// - Parameters:
+    ///   - saidFormat: what who names it says of its format (``ImageFile/openImage(in:as:saidFormat:)``).
+    ///   - assumesRest: whether the caller knows that nobody writes, so that what is wrong with a file is told although somebody
+    ///     has it open for writing.
+    /// - Throws: `fileNotFound`, `accessDenied`, `notADisk`, `unsupported`, `corrupt`, `readFailed` for the leaf, and
+    ///   `invalidParameter` where its name claims another format than `saidFormat`; these and
     ///   `parentNotFound`, `parentMismatch`, `pathNotAllowed`, `chainCycle` for a parent; `resourceLimit` where the chain
     ///   is longer than `maximumDepth` or the process has no descriptor left; `changed` where it cannot be opened and its files
     ///   change all the time; `inUse` where somebody has a file open for writing that cannot be made out.
     public static func open(
         _ name: String,
         in files: some ImageFiles,
+        saidFormat: ImageDescription.Format? = nil,
         assumingRest assumesRest: Bool = false
     ) throws(ImageError) -> DiskChain {
         var attempts = 1
         while true {
             let observed = ObservedFiles(files)
-            let chain = Result { () throws(ImageError) in try openOnce(name, in: observed) }
+            let chain = Result { () throws(ImageError) in try openOnce(name, in: observed, saidFormat) }
             if observed.areAtRest, observed.areWhereTheyWere {
                 if case .failure(let error) = chain, error.isAboutContent, !assumesRest, let file = observed.fileInUse {
                     throw file.inUseError
@@ -82,10 +86,15 @@ public final class DiskChain {
     /// How often a disk is opened whose files change meanwhile.
     private static let maximumAttempts = 4
 
-    private static func openOnce(_ name: String, in files: ObservedFiles) throws(ImageError) -> DiskChain {
+    private static func openOnce(
+        _ name: String,
+        in files: ObservedFiles,
+        _ saidFormat: ImageDescription.Format?
+    ) throws(ImageError) -> DiskChain {
         let file = try files.open(name)
+        try file.checkThatNameAllows(saidFormat)
         guard NameClaim.format(of: file.name) == .vhdset else {
-            let layers = try layers(from: try file.openImage(in: files), in: files)
+            let layers = try layers(from: try file.openImage(in: files, saidFormat: saidFormat), in: files)
             return DiskChain(layers: layers, snapshots: [], catalogue: nil, lookups: files.lookups)
         }
         guard let chain = try VHDSet(file, in: files).chain else {
@@ -103,6 +112,14 @@ public final class DiskChain {
     /// be used for another question.
     public var isDependable: Bool {
         layers.allSatisfy { $0.files.allSatisfy(\.isDependable) } && catalogue?.isDependable ?? true
+    }
+
+    /// Looks at the files of the disk of which nothing proves that they are at rest.
+    ///
+    /// - Returns: whether some of them must be looked at once more.
+    public func look(by looks: FileLooks) -> Bool {
+        let files = layers.flatMap(\.files) + [catalogue].compactMap { $0 }
+        return files.count { $0.rest == .unproved && looks.look(at: $0) != nil } > 0
     }
 
     /// Whether every file of the disk is still what it was when it was opened.

@@ -1,19 +1,22 @@
 extension DiskChain {
     /// Validates the disk `name` and everything it stands on, without changing anything. Of a VHD Set that is the live disk.
     ///
-    /// - Parameter assumesRest: whether the caller knows that nobody writes, so that the check counts although somebody has a file
-    ///   open for writing.
+    /// - Parameters:
+    ///   - saidFormat: what who names it says of its format (``ImageFile/openImage(in:as:saidFormat:)``).
+    ///   - assumesRest: whether the caller knows that nobody writes, so that the check counts although somebody has a file open
+    ///     for writing.
     /// - Returns: what was found: problems of the chain, then those of each file that could be opened, leaf first.
     /// - Throws: where the disk cannot be looked at: `fileNotFound`, `pathNotAllowed`, `accessDenied`, `unsupported`,
-    ///   `readFailed`, `resourceLimit`; where it is not at rest, so that what seems wrong may be a write under way: `inUse`,
+    ///   `readFailed`, `resourceLimit`, `invalidParameter` for `saidFormat`; where it is not at rest, so that what seems wrong may be a write under way: `inUse`,
     ///   `changed`.
     public static func check(
         _ name: String,
         in files: some ImageFiles,
+        saidFormat: ImageDescription.Format? = nil,
         assumingRest assumesRest: Bool = false
     ) throws(ImageError) -> ImageCheckReport {
         let observed = ObservedFiles(files)
-        let report = Result { () throws(ImageError) in try checkOnce(name, in: observed) }
+        let report = Result { () throws(ImageError) in try checkOnce(name, in: observed, saidFormat) }
         if !assumesRest, let file = observed.fileInUse {
             throw file.error(
                 .inUse,
@@ -26,8 +29,13 @@ extension DiskChain {
         return try report.get()
     }
 
-    private static func checkOnce(_ name: String, in files: ObservedFiles) throws(ImageError) -> ImageCheckReport {
+    private static func checkOnce(
+        _ name: String,
+        in files: ObservedFiles,
+        _ saidFormat: ImageDescription.Format?
+    ) throws(ImageError) -> ImageCheckReport {
         let file = try files.open(name)
+        try file.checkThatNameAllows(saidFormat)
         var report = ImageCheckReport()
         var layers: [any DiskImage] = []
         try report.note { (_) throws(ImageError) in
@@ -35,7 +43,7 @@ extension DiskChain {
                 layers = try VHDSet(file, in: files).chain?.layers ?? []
                 return
             }
-            layers = [try file.openImage(in: files)]
+            layers = [try file.openImage(in: files, saidFormat: saidFormat)]
             while let parent = try nextLayer(of: layers, in: files) { layers.append(parent) }
         }
         for layer in layers {

@@ -27,7 +27,7 @@ struct Changes: AsyncParsableCommand {
     @Option(
         help: """
             A file with many questions, - for standard input: on each line an object with "disk", "since" and, where wanted, \
-            "target".
+            "target", "image_format" and "if_size".
             """
     )
     var batch: String?
@@ -45,6 +45,12 @@ struct Changes: AsyncParsableCommand {
             }
             guard window.ifEpoch == nil else {
                 throw ValidationError("each disk has an epoch of its own: --if-epoch does not go with --batch")
+            }
+            guard window.ifSize == nil, window.disk.imageFormat == nil else {
+                throw ValidationError(
+                    "each disk has a size and a format of its own: in place of --if-size and --image-format the lines of --batch "
+                        + #"have "if_size" and "image_format""#
+                )
             }
         }
     }

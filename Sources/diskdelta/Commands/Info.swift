@@ -8,6 +8,7 @@ struct Info: AsyncParsableCommand {
     )
 
     @ParentCommand var program: DiskDelta
+    @OptionGroup var format: DiskFormatOption
     @OptionGroup var output: FormatOptions
 
     @Argument(help: "The disk to ask about.")
@@ -18,7 +19,7 @@ struct Info: AsyncParsableCommand {
     }
 
     private func answer() async throws {
-        let request = VirtualHardDiskRequest(path: disk)
+        let request = VirtualHardDiskRequest(path: disk, imageFormat: format.onTheWire)
         let (what, points) = try await program.connection.withClient { client, options in
             let what = try await client.images.getVirtualHardDiskSettingData(request, options: options())
             let points = try await client.images.listBaselines(request, options: options())

@@ -31,7 +31,9 @@ extension GetVirtualDiskChangesRequest {
             granularity: window.granularity?.bytes ?? 0,
             ifEpoch: window.ifEpoch ?? "",
             onUnavailable: window.onUnavailable.onUnavailable,
-            assumeAtRest: window.assumesRest
+            assumeAtRest: window.assumesRest,
+            imageFormat: window.disk.onTheWire,
+            ifSize: window.ifSize?.bytes
         )
     }
 }
@@ -45,7 +47,9 @@ extension GetVirtualDiskAllocationRequest {
             byteLength: window.length?.bytes,
             granularity: window.granularity?.bytes ?? 0,
             ifEpoch: window.ifEpoch ?? "",
-            assumeAtRest: window.assumesRest
+            assumeAtRest: window.assumesRest,
+            imageFormat: window.disk.onTheWire,
+            ifSize: window.ifSize?.bytes
         )
     }
 }

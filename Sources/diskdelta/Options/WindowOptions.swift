@@ -16,6 +16,17 @@ struct WindowOptions: ParsableArguments {
     var ifEpoch: String?
 
     @Option(
+        name: .customLong("if-size"),
+        help: """
+            Answer only if the disk has this size: what it had when the baseline was made, say. A bitmap does not record that its \
+            disk was made smaller and larger; a disk that has the same size again is not noticed.
+            """
+    )
+    var ifSize: ByteCount?
+
+    @OptionGroup var disk: DiskFormatOption
+
+    @Option(
         name: .customLong("on-unavailable"),
         help: "What to answer with where the changes cannot be told: fail, allocated or whole."
     )

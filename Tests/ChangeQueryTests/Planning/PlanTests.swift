@@ -200,6 +200,26 @@ struct PlanTests {
         }
     }
 
+    @Test("The size that the disk must have is that of the target, whatever else is asked")
+    func ifSize() throws {
+        let size = try Plan(changes(Self.id(3)), about: layers).size
+        for (accepted, offset) in [(nil, 0), (size, 0), (size, size)] as [(UInt64?, UInt64)] {
+            let question = Question(.changes(since: Self.id(3), target: nil), offset: offset, ifSize: accepted)
+            #expect(try Plan(question, about: layers).size == size)
+        }
+        for other in [0, 1, size - 512, size + 512, .max] {
+            let subjects: [Question.Subject] = [
+                .changes(since: Self.id(3), target: nil), .changes(since: Self.id(3), target: Self.id(2)), .allocation,
+            ]
+            for subject in subjects { #expect(refusal(Question(subject, ifSize: other)) == .epochChanged) }
+            // A window that fitted the disk of before is not what is the matter.
+            #expect(refusal(Question(.allocation, offset: size + 512, ifSize: other)) == .epochChanged)
+            // Nor is it about the baseline alone, so that nothing is answered instead.
+            let lost = Question(.changes(since: "x", target: nil), ifSize: other, onUnavailable: .whole)
+            #expect(refusal(lost) == .epochChanged)
+        }
+    }
+
     @Test func aDiskWithoutLayersIsRefused() {
         #expect(refusal(Question(.allocation), []) == .invalidParameter)
     }

@@ -51,6 +51,15 @@ struct ChainCacheTests {
         #expect(try open("child.avhdx", .only(["a"])).chain !== chain)
     }
 
+    @Test func whoSaysAnotherFormatHasAnotherChain() throws {
+        try RawFile(folder.file("disk"), create: true).write(Array("vhdxfile".utf8), at: 0)
+        let raw = try cache.open(folder.file("disk"), .all, saidFormat: .raw, in: LocalFiles())
+        #expect(raw.chain.format == .raw)
+        _ = consume raw
+        #expect(throws: ImageError.self) { try open("disk") }
+        #expect(try cache.open(folder.file("disk"), .all, saidFormat: .raw, in: LocalFiles()).chain.format == .raw)
+    }
+
     @Test("A chain is used again only while opening would find the same files in the same state")
     func whatChangedIsOpenedAgain() throws {
         func expectAnother(_ what: String, _ change: () throws -> Void) throws {

@@ -61,6 +61,28 @@ struct TwoLooksTests {
         #expect(second < FileLooks.interval)
     }
 
+    @Test("Many disks of one question wait together")
+    func manyDisks() async throws {
+        let names = (0..<12).map { folder.file("\($0).raw") }
+        for name in names { try RawFile(name, create: true).truncate(to: 1 << 20) }
+        let request = GetVirtualDiskChangesBatchRequest(
+            disks: names.map {
+                GetVirtualDiskChangesRequest(path: $0, limitID: "bitmap:none", onUnavailable: .allocated)
+            }
+        )
+        var ended: [UInt32] = []
+        let start = ContinuousClock.now
+        let answer = try await service.getVirtualDiskChangesBatch(request, context: CallContext())
+        while let message = try await answer.next() {
+            guard case .end(let end) = message.part else { continue }
+            #expect(end.status == .ok, "\(end.message)")
+            ended.append(message.disk)
+        }
+        #expect(ended.sorted() == Array(0..<12))
+        // One after the other they would wait for 24 s.
+        #expect(ContinuousClock.now - start < .seconds(12))
+    }
+
     @Test("What is written between the looks is in the answer")
     func writtenMeanwhile() async throws {
         async let answer = bytes()

@@ -122,11 +122,16 @@ struct RawImageTests {
     }
 
     /// A guest can write anything to its disk; it must not become another disk by that.
-    @Test func theContentIsNeverLookedAt() throws {
+    @Test func theContentNeverMakesItAnotherDisk() throws {
         try VHDXBuilder(virtualSize: 1 << 20, blockSize: 1 << 20).write(to: folder.file("a.raw"))
-        #expect(try open().description.format == .raw)
+        #expect(throws: ImageError.self) { try open() }
+        let said = try DiskChain.open(folder.file("a.raw"), in: LocalFiles(), saidFormat: .raw)
+        #expect(said.format == .raw && said.layers.count == 1)
+        // What a child recorded needs nobody to say it.
         try VHDXBuilder(virtualSize: 1 << 20, blockSize: 1 << 20).write(to: folder.file("a.vhdx"))
-        let file = try LocalFiles().open(folder.file("a.vhdx"))
-        #expect(try file.openImage(in: LocalFiles(), as: .raw).description.format == .raw)
+        for name in ["a.raw", "a.vhdx"] {
+            let file = try LocalFiles().open(folder.file(name))
+            #expect(try file.openImage(in: LocalFiles(), as: .raw).description.format == .raw)
+        }
     }
 }

@@ -98,7 +98,7 @@ struct JobCommandTests {
         let jobs = jobs()
         let flags = [
             "--target", "t", "--offset", "1K", "--length", "4K", "--granularity", "2K", "--if-epoch", "e",
-            "--on-unavailable", "allocated",
+            "--on-unavailable", "allocated", "--image-format", "qcow2", "--if-size", "1T",
         ]
         let line =
             #"{"type":"job","id":"{new}","job_state":"new","job_state_code":2,"percent_complete":0,"start_time":"","#
@@ -116,7 +116,9 @@ struct JobCommandTests {
             byteLength: 4_096,
             granularity: 2_048,
             ifEpoch: "e",
-            onUnavailable: .allocated
+            onUnavailable: .allocated,
+            imageFormat: .qcow2,
+            ifSize: 1 << 40
         )
         #expect(jobs.started.withLock { $0 } == [asked, asked])
         let table = try await run(jobs, "start", "d/x.vhdx", "--since", "b", "--format", "table")
@@ -251,6 +253,17 @@ struct JobCommandTests {
         #expect(early.status == 1 && early.lastText("reason") == "JOB_NOT_READY" && early.lines.count == 1)
         #expect(early.lastNumber("return_value") == 32_775)
         #expect(jobs.ids == ["{2}", "{3}", "{4}"])
+    }
+
+    @Test func deletingADamagedJob() async throws {
+        let jobs = jobs([Self.running, Job(id: "{5}", errorDescription: "The record is damaged")])
+        let shown = try await run(jobs, "show", "{5}")
+        #expect(shown.status == 1 && shown.lastText("message") == "The record is damaged")
+        let outcome = try await run(jobs, "delete", "{5}")
+        #expect(outcome.status == 0 && outcome.lastText("id") == "{5}")
+        #expect(outcome.lastText("job_state") == "exception" && outcome.lastNumber("error_code") == 32_768)
+        #expect(outcome.lastText("error_description") == "The record is damaged")
+        #expect(jobs.ids == ["{2}"])
     }
 
     // MARK: What is not there

@@ -65,6 +65,17 @@ struct ManyDisksCommandTests {
         #expect(images.singles.withLock { $0.isEmpty })
     }
 
+    @Test func whatALineSaysOfItsDisk() async throws {
+        let images = ScriptedImages([])
+        let lines = #"{"disk":"a","since":"{1}","image_format":"vhd"}"# + "\n" + #"{"if_size":0,"disk":"b","since":""}"#
+        #expect(try await run(images, ["-"], input: lines).status == 3)
+        let asked = [
+            GetVirtualDiskChangesRequest(path: "a", limitID: "{1}", imageFormat: .vhd),
+            GetVirtualDiskChangesRequest(path: "b", ifSize: 0),
+        ]
+        #expect(images.batches.withLock { $0 } == [asked])
+    }
+
     @Test func theFlagsHoldForEachDisk() async throws {
         let images = ScriptedImages([])
         let lines = #"{"disk":"a","since":"{1}"}"# + "\n" + #"{"since":"{2}","target":"{3}","disk":"b"}"#

@@ -2,7 +2,7 @@ import DiskDeltaClient
 import DiskDeltaProtocol
 import Synchronization
 
-/// A service of jobs that a test has thought up. What it is asked is kept.
+/// A service of jobs that a test has thought up. What it is asked is kept. A job of no state is one whose record is damaged.
 final class ScriptedJobs: JobsService {
     private let jobs: Mutex<[Job]>
     private let results: ScriptedRanges
@@ -39,7 +39,9 @@ final class ScriptedJobs: JobsService {
     }
 
     func getJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> Job {
-        try find(request.id)
+        let job = try find(request.id)
+        guard job.jobState != .unknown else { throw CallError(.internal, job.errorDescription) }
+        return job
     }
 
     func listJobs(
@@ -76,7 +78,8 @@ final class ScriptedJobs: JobsService {
     }
 
     func deleteJob(_ request: JobRequest, context: CallContext) async throws(CallError) -> DeleteJobResponse {
-        guard try find(request.id).hasEnded else {
+        let job = try find(request.id)
+        guard job.hasEnded || job.jobState == .unknown else {
             throw CallError(.jobNotReady, "The job \(request.id) has not ended")
         }
         jobs.withLock { $0.removeAll { $0.id == request.id } }

@@ -68,7 +68,11 @@ struct SummaryCommandTests {
             "--if-epoch",
             "e",
             "--on-unavailable",
-            "whole"
+            "whole",
+            "--image-format",
+            "raw",
+            "--if-size",
+            "0"
         )
         #expect(outcome.status == 3 && outcome.lines.count == 1)
         #expect(outcome.lastText("reason") == "FILE_NOT_FOUND" && outcome.lastNumber("resume_offset") == 1_024)
@@ -80,7 +84,9 @@ struct SummaryCommandTests {
             byteLength: 2_048,
             granularity: 4_096,
             ifEpoch: "e",
-            onUnavailable: .whole
+            onUnavailable: .whole,
+            imageFormat: .raw,
+            ifSize: 0
         )
         #expect(images.singles.withLock { $0 } == [asked])
     }

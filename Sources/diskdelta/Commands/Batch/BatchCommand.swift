@@ -16,8 +16,16 @@ enum BatchCommand {
         let output = StandardOutput()
         defer { output.flush() }
         let report = BatchReport(questions, as: format, to: output, windowStart: window.offset?.bytes ?? 0)
-        let requests = questions.map { question in
-            GetVirtualDiskChangesRequest(disk: question.disk, since: question.since, target: question.target, window)
+        let requests = questions.map { question -> GetVirtualDiskChangesRequest in
+            var request = GetVirtualDiskChangesRequest(
+                disk: question.disk,
+                since: question.since,
+                target: question.target,
+                window
+            )
+            request.imageFormat = question.imageFormat?.onTheWire ?? .unknown
+            request.ifSize = question.ifSize
+            return request
         }
         do {
             try window.checkGranularity()

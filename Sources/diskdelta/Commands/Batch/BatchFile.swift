@@ -1,13 +1,16 @@
 internal import ArgumentParser
 internal import Foundation
 
-/// The questions of a file about many disks: on each line a JSON object, `{"disk":"…","since":"…"}`, with `"target"` where one
-/// is wanted. Lines of nothing but spaces are passed over.
+/// The questions of a file about many disks: on each line a JSON object, `{"disk":"…","since":"…"}`, with `"target"`,
+/// `"image_format"` and `"if_size"` where they are wanted. Lines of nothing but spaces are passed over.
 enum BatchFile {
     struct Question: Hashable, Sendable {
         var disk: String
         var since: String
         var target: String?
+        var imageFormat: DiskFormat?
+        /// In bytes.
+        var ifSize: UInt64?
     }
 
     /// Some hundred thousand disks. A file that has no end, say, is not read into memory.
@@ -22,7 +25,8 @@ enum BatchFile {
         for (index, line) in lines.enumerated() where !line.allSatisfy(isSpace) {
             guard let question = question(in: line) else {
                 throw ValidationError(
-                    #"line \#(index + 1) of \#(name) is not an object with the texts "disk", "since" and at most "target""#
+                    #"line \#(index + 1) of \#(name) is not an object with the texts "disk", "since" and at most "target","#
+                        + #" "image_format" (vhdx, vhd, qcow2 or raw) and the number "if_size""#
                 )
             }
             questions.append(question)
@@ -30,17 +34,9 @@ enum BatchFile {
         return questions
     }
 
-    /// Nil where the line is anything else: a word that is misspelt must not be passed over, for it may be the target.
+    /// Nil where the line is anything else.
     private static func question(in line: ArraySlice<UInt8>) -> Question? {
-        guard let object = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any],
-            let disk = object["disk"] as? String, let since = object["since"] as? String
-        else { return nil }
-        var question = Question(disk: disk, since: since)
-        if let target = object["target"] {
-            guard let target = target as? String else { return nil }
-            question.target = target
-        }
-        return object.count == (question.target == nil ? 2 : 3) ? question : nil
+        try? JSONDecoder().decode(Question.self, from: Data(line))
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool {
@@ -64,5 +60,40 @@ enum BatchFile {
             throw ValidationError("\(name) cannot be read: \(String(cString: strerror(errno)))")
         }
         return bytes
+    }
+}
+
+extension BatchFile.Question: Decodable {
+    private struct Key: CodingKey, Hashable {
+        let stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+
+        static let disk = Key(stringValue: "disk")
+        static let since = Key(stringValue: "since")
+        static let target = Key(stringValue: "target")
+        static let imageFormat = Key(stringValue: "image_format")
+        static let ifSize = Key(stringValue: "if_size")
+        static let all: Set = [disk, since, target, imageFormat, ifSize]
+    }
+
+    /// A word that is misspelt is not passed over, for it may be the target; nor is a value of null.
+    init(from decoder: any Decoder) throws {
+        let object = try decoder.container(keyedBy: Key.self)
+        if let key = object.allKeys.first(where: { !Key.all.contains($0) }) {
+            throw DecodingError.dataCorruptedError(forKey: key, in: object, debugDescription: "No such field")
+        }
+        func value<Value: Decodable>(_ type: Value.Type, _ key: Key) throws -> Value? {
+            object.contains(key) ? try object.decode(type, forKey: key) : nil
+        }
+        self.init(
+            disk: try object.decode(String.self, forKey: .disk),
+            since: try object.decode(String.self, forKey: .since),
+            target: try value(String.self, .target),
+            imageFormat: try value(DiskFormat.self, .imageFormat),
+            ifSize: try value(UInt64.self, .ifSize)
+        )
     }
 }

@@ -10,7 +10,7 @@ struct BatchParts: Sequence, IteratorProtocol {
     /// What stands in the frame beside the questions, at most, in bytes.
     private static let beside = 8_192 + 256
     /// What a question takes beside its texts, at most, in bytes.
-    private static let besideTexts = 64
+    private static let besideTexts = 96
     /// How many disks that are in the part already are passed over before it counts as full.
     private static let mostPassedOver = 1_024
 

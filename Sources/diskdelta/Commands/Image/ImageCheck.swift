@@ -10,6 +10,7 @@ struct ImageCheck: AsyncParsableCommand {
     )
 
     @ParentCommand var image: Image
+    @OptionGroup var format: DiskFormatOption
     @OptionGroup var output: FormatOptions
 
     @Argument(help: "The image to check, or the catalogue of a VHD Set.")
@@ -22,11 +23,12 @@ struct ImageCheck: AsyncParsableCommand {
         try image.validateIsLocal()
         let (report, repaired) = try await output.format.telling {
             try LocalCommand.telling { () throws(ImageError) in
-                let report = try DiskChain.check(path, in: LocalFiles())
+                let format = format.imageFormat?.ofImages
+                let report = try DiskChain.check(path, in: LocalFiles(), saidFormat: format)
                 guard repair, report.hasDirtyLog else { return (report, [String]()) }
                 // The base first: each file is then as good as what it stands on.
                 for name in report.dirtyLogs.reversed() { try VHDXRepair.replay(name) }
-                return (try DiskChain.check(path, in: LocalFiles()), report.dirtyLogs)
+                return (try DiskChain.check(path, in: LocalFiles(), saidFormat: format), report.dirtyLogs)
             }
         }
         let standardOutput = StandardOutput()
