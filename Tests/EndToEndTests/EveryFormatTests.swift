@@ -23,8 +23,10 @@ struct EveryFormatTests {
         try VHDCreation.dynamic(virtualSize: 64 << 20).create(at: folder.file("base.vhd"), isDurable: false)
         try VHDCreation.differencing(parent: folder.file("base.vhd"))
             .create(at: folder.file("child.avhd"), isDurable: false)
-        let writer = try ImageWriting.open(folder.file("child.avhd"), isDurable: false)
-        try writer.write([UInt8](repeating: 7, count: 4_096), at: Self.mebibyte)
+        do {
+            let writer = try ImageWriting.open(folder.file("child.avhd"), isDurable: false)
+            try writer.write([UInt8](repeating: 7, count: 4_096), at: Self.mebibyte)
+        }
         let changed = [ChangedRange(offset: Self.mebibyte, length: 4_096, kind: .data)]
         try await check("child.avhd", format: "vhd", changes: [(kind: "layer", ranges: changed)])
     }
