@@ -30,11 +30,16 @@ struct OnePlaceTests {
         switch question {
         case .changes:
             return try await client.changes(
-                GetVirtualDiskChangesRequest(path: "p", limitID: "L", byteOffset: start, byteLength: end - start)
+                GetVirtualDiskChangesRequest(
+                    path: "root/disk.vhdx",
+                    limitID: "L",
+                    byteOffset: start,
+                    byteLength: end - start
+                )
             )
         case .allocation:
             return try await client.allocation(
-                GetVirtualDiskAllocationRequest(path: "p", byteOffset: start, byteLength: end - start)
+                GetVirtualDiskAllocationRequest(path: "root/disk.vhdx", byteOffset: start, byteLength: end - start)
             )
         case .jobResults:
             return try await client.jobResults(JobResultsRequest(id: "{1}", byteOffset: start))
@@ -47,7 +52,7 @@ struct OnePlaceTests {
         using generator: inout RepeatableGenerator
     ) throws -> WindowedInvoker {
         guard case .header(let header) = answer.messages[0].part else { throw CallError(.internal, "no header") }
-        let inside = (1..<64).map { header.windowOffset + header.unit * $0 }
+        let inside = header.granuleBoundaries
             .filter { cut in !answer.ranges.contains { $0.offset < cut && cut < $0.end } }
         let cuts = Set((0..<4).compactMap { _ in inside.randomElement(using: &generator) }).sorted()
         let fates = (0..<Int.random(in: 0...4, using: &generator)).map { _ in
@@ -108,11 +113,12 @@ struct OnePlaceTests {
         print("loops that are left: \(question), seed \(seed)")
         var generator = RepeatableGenerator(seed: seed)
         let answer = Answer.random(using: &generator)
-        let stream = try await Self.stream(
-            question,
-            ScriptedInvoker(answer.messages, .success(answer.details)),
-            of: answer
-        )
+        var messages = answer.messages
+        if question == .allocation, case .header(var header) = messages[0].part {
+            (header.basis, header.since) = (.allocated, "")
+            messages[0] = RangeAnswer(part: .header(header))
+        }
+        let stream = try await Self.stream(question, ScriptedInvoker(messages, .success(answer.details)), of: answer)
         var loops = Loops(generator: generator)
         while try await !loops.readSome(of: stream) { #expect(await stream.totals == nil) }
         #expect(loops.told == answer.ranges, "seed \(seed)")
@@ -226,7 +232,11 @@ struct OnePlaceTests {
             withUnsafeCurrentTask { $0?.cancel() }
             return await thrown {
                 _ = try await client.getVirtualDiskChanges(
-                    GetVirtualDiskChangesRequest(path: "p", byteOffset: window.offset, byteLength: window.length),
+                    GetVirtualDiskChangesRequest(
+                        path: "root/disk.vhdx",
+                        byteOffset: window.offset,
+                        byteLength: window.length
+                    ),
                     maximumRanges: 1_000
                 )
             }
@@ -314,7 +324,8 @@ struct OnePlaceTests {
         for (index, answer) in answers.enumerated() {
             guard case .header(let header) = answer.messages[0].part else { continue }
             let end = header.windowOffset + header.windowLength
-            let cuts = stride(from: header.windowOffset, to: end, by: Int(header.unit) * 16)
+            let start = header.windowOffset / header.granularity * header.granularity
+            let cuts = stride(from: start, to: end, by: Int(header.granularity) * 8)
                 .filter { cut in !answer.ranges.contains { $0.offset < cut && cut < $0.end } }
             disks["\(index)"] = ManyDisksInvoker.Disk(ranges: answer.ranges, header: header, cuts: cuts)
         }

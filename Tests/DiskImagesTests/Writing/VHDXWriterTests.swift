@@ -225,9 +225,11 @@ struct VHDXWriterTests {
         let size: UInt64 = 9 << 30
         try VHDXCreation.dynamic(virtualSize: size).create(at: folder.file("base.vhdx"))
         try VHDXCreation.differencing(parent: folder.file("base.vhdx")).create(at: path)
-        let writer = try ImageWriting.open(path)
         let offsets: [UInt64] = [0, (4 << 30) - 512, 4 << 30, size - 512]
-        for offset in offsets { try writer.write(bytes(512), at: offset) }
+        do {
+            let writer = try ImageWriting.open(path)
+            for offset in offsets { try writer.write(bytes(512), at: offset) }
+        }
         let codes = try codes()
         #expect(codes.indices.filter { codes[$0] == LayerWalk.code(.data) } == offsets.map { Int($0 / 512) })
         #expect(try DiskChain.check(path, in: LocalFiles()).problems.isEmpty)
