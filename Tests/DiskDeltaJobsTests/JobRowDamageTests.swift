@@ -1,3 +1,4 @@
+import Foundation
 import DiskDeltaProtocol
 import DiskDeltaService
 import DiskImages
