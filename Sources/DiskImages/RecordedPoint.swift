@@ -48,3 +48,18 @@ public struct RecordedPoint: Hashable, Sendable {
         self.condition = condition
     }
 }
+
+extension RecordedPoint {
+    /// A file may have two points whose names only look alike.
+    public static func == (one: RecordedPoint, other: RecordedPoint) -> Bool {
+        one.kind == other.kind && ExactName(one.id) == ExactName(other.id)
+            && ExactName(one.name) == ExactName(other.name)
+            && one.created == other.created && one.size == other.size && one.granularity == other.granularity
+            && one.condition == other.condition
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(ExactName(id))
+    }
+}

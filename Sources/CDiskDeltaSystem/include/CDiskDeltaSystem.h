@@ -10,7 +10,8 @@
  * Returns the descriptor, or -1 with errno set. */
 int diskdelta_open_entry(int folder, const char *name, int is_folder);
 
-/* Opens the folder at `path`, to look names up in. A path that is not absolute begins at the folder `start`, or AT_FDCWD.
+/* Opens the folder at `path`, to look names up in. A path that is not absolute begins at the folder `start`, or
+ * AT_FDCWD.
  *
  * Returns the descriptor, or -1 with errno set. */
 int diskdelta_open_folder(int start, const char *path);

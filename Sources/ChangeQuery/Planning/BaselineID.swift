@@ -7,11 +7,11 @@ public enum BaselineID: Hashable, Sendable {
     /// A reference point of resilient change tracking: `rctX:xxxxxxxx:xxxx:xxxx:xxxx:xxxxxxxxxxxx:nnnnnnnn`.
     case referencePoint(branch: GUID, sequence: UInt32)
     /// A persistent dirty bitmap: `bitmap:NAME`.
-    case bitmap(String)
+    case bitmap(ExactName)
     /// An internal snapshot: `snapshot:ID-or-NAME`.
-    case snapshot(String)
+    case snapshot(ExactName)
     /// A file of a backing chain: `backing:PATH`.
-    case backing(String)
+    case backing(ExactName)
 
     /// Reads an id.
     ///
@@ -25,9 +25,9 @@ public enum BaselineID: Hashable, Sendable {
         let name = String(text[text.index(after: colon)...])
         guard !name.isEmpty else { throw Self.malformed(text) }
         switch text[..<colon] {
-        case "bitmap": self = .bitmap(name)
-        case "snapshot": self = .snapshot(name)
-        case "backing": self = .backing(name)
+        case "bitmap": self = .bitmap(ExactName(name))
+        case "snapshot": self = .snapshot(ExactName(name))
+        case "backing": self = .backing(ExactName(name))
         case "rctX":
             // The GUID's own dashes are colons here, and the sequence number follows the last of them.
             let parts = name.split(separator: ":", omittingEmptySubsequences: false)

@@ -47,7 +47,7 @@ struct History {
         let path = layer.file.name
         var names: Set<BaselineID> = []
         if let identifier = layer.description.identifier { names.insert(.guid(identifier)) }
-        if isBacking || layer.description.format == .qcow2 { names.insert(.backing(path)) }
+        if isBacking || layer.description.format == .qcow2 { names.insert(.backing(ExactName(path))) }
         guard !names.isEmpty else { return nil }
         let identifier = layer.description.identifier
         return HistoryPoint(
@@ -84,8 +84,8 @@ struct History {
     private static func point(_ point: RecordedPoint, in layer: any DiskImage, at index: Int) -> HistoryPoint {
         let (id, names): (String, Set<BaselineID>) =
             switch point.kind {
-            case .bitmap: ("bitmap:\(point.id)", [.bitmap(point.id)])
-            case .snapshot: ("snapshot:\(point.id)", [.snapshot(point.id), .snapshot(point.name)])
+            case .bitmap: ("bitmap:\(point.id)", [.bitmap(ExactName(point.id))])
+            case .snapshot: ("snapshot:\(point.id)", [.snapshot(ExactName(point.id)), .snapshot(ExactName(point.name))])
             }
         return HistoryPoint(
             kind: point.kind == .bitmap ? .bitmap : .snapshot,

@@ -13,9 +13,15 @@ struct IdleChains {
 
     /// What a chain was opened by: a name, and what was said of its format, by somebody who sees certain roots.
     struct Key: Hashable, Sendable {
-        var name: String
-        var saidFormat: ImageDescription.Format?
-        var roots: RootSelection
+        private let name: ExactName
+        private let saidFormat: ImageDescription.Format?
+        private let roots: RootSelection
+
+        init(name: String, saidFormat: ImageDescription.Format? = nil, roots: RootSelection) {
+            self.name = ExactName(name)
+            self.saidFormat = saidFormat
+            self.roots = roots
+        }
     }
 
     private struct Entry {

@@ -1,3 +1,5 @@
+internal import DiskImages
+
 /// What somebody may do with the disks of a root. None of them includes another.
 public enum Permission: String, CaseIterable, Hashable, Sendable {
     /// Ask what a disk is, and which of its ranges changed or hold data.
@@ -18,7 +20,7 @@ public enum RootSelection: Hashable, Sendable {
     public func contains(_ name: String) -> Bool {
         switch self {
         case .all: true
-        case .only(let names): names.contains(name)
+        case .only(let names): names.contains { ExactName($0) == ExactName(name) }
         }
     }
 

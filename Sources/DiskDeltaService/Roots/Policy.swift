@@ -1,3 +1,5 @@
+internal import DiskImages
+
 /// Who may do what on which roots.
 ///
 /// A policy is a list of lines, each of which allows something; what no line allows is not allowed.
@@ -10,7 +12,7 @@
 /// An identity, and the list of roots, may be a `*` as a whole: everybody who has proved who he is, and all roots. A `*` as
 /// part of a word is refused. Permissions have no blanks between them; roots are the rest of the line, separated by commas.
 public struct Policy: Hashable, Sendable {
-    private var grants: [String: [Permission: RootSelection]] = [:]
+    private var grants: [ExactName: [Permission: RootSelection]] = [:]
 
     /// The longest text in bytes that is read.
     public static let maximumByteCount = 1 << 20
@@ -87,24 +89,24 @@ public struct Policy: Hashable, Sendable {
 
     private mutating func allow(_ identity: String, _ permissions: Set<Permission>, _ roots: RootSelection) {
         for permission in permissions {
-            grants[identity, default: [:]][permission, default: .none].formUnion(roots)
+            grants[ExactName(identity), default: [:]][permission, default: .none].formUnion(roots)
         }
     }
 
     /// The roots on which `identity` may do what `permission` says.
     public func roots(_ identity: String, _ permission: Permission) -> RootSelection {
-        let own = grants[identity]?[permission] ?? .none
-        return own.union(grants[Self.everybody]?[permission] ?? .none)
+        let own = grants[ExactName(identity)]?[permission] ?? .none
+        return own.union(grants[ExactName(Self.everybody)]?[permission] ?? .none)
     }
 
     /// Whether a line allows something to this identity by its own name, and not only to everybody.
     public func names(_ identity: String) -> Bool {
-        identity != Self.everybody && grants[identity] != nil
+        identity != Self.everybody && grants[ExactName(identity)] != nil
     }
 
     /// Whether this identity may do anything at all.
     public func allowsAnything(_ identity: String) -> Bool {
-        grants[identity] != nil || grants[Self.everybody] != nil
+        grants[ExactName(identity)] != nil || grants[ExactName(Self.everybody)] != nil
     }
 
     /// The names of all roots that are mentioned, in order.

@@ -14,6 +14,8 @@ public struct RootedFiles: ImageFiles {
         let directory: Folder
         /// Whether the caller may use it. A root that he may not use is not there for him, and neither is what lies in it.
         var isAllowed = true
+
+        func isNamed(_ name: String) -> Bool { ExactName(root.name) == ExactName(name) }
     }
 
     private var roots: [OpenRoot]
@@ -22,7 +24,7 @@ public struct RootedFiles: ImageFiles {
     public init(_ roots: [Root]) throws(RootError) {
         var opened: [OpenRoot] = []
         for root in roots {
-            guard !opened.contains(where: { $0.root.name == root.name }) else {
+            guard !opened.contains(where: { $0.isNamed(root.name) }) else {
                 throw RootError(message: "Two roots are named \(root.name)")
             }
             opened.append(OpenRoot(root: root, directory: try Self.folder(of: root)))
@@ -58,7 +60,9 @@ public struct RootedFiles: ImageFiles {
         guard !parts.contains("..") else { return nil }
         var place = parts
         if !name.hasPrefix("/") {
-            guard let root = roots.first(where: { $0.root.name == parts.first })?.root else { return nil }
+            guard let first = parts.first, let root = roots.first(where: { $0.isNamed(first) })?.root else {
+                return nil
+            }
             place = PathParts.components(of: root.directory) + parts.dropFirst()
         }
         let resolved = Self.resolved(place)
@@ -78,7 +82,7 @@ public struct RootedFiles: ImageFiles {
             return try open(parts, name: name, refusedAs: name, isFolder: Self.namesFolder(name))
         }
         let allowed = roots.filter(\.isAllowed)
-        guard let first = parts.first, let found = allowed.first(where: { $0.root.name == first }) else {
+        guard let first = parts.first, let found = allowed.first(where: { $0.isNamed(first) }) else {
             let known = allowed.map(\.root.name).sorted().joined(separator: ", ")
             throw ImageError(
                 .fileNotFound,

@@ -172,12 +172,13 @@ public final class Qcow2Image: DiskImage {
         what: String,
         _ name: (Entry) -> String
     ) throws(ImageError) -> Int {
-        guard let index = entries.firstIndex(where: { name($0) == id }) else {
-            throw file.error(.invalidParameter, "This file has recorded no \(what) \"\(id)\".")
+        let id = ExactName(id)
+        guard let index = entries.firstIndex(where: { ExactName(name($0)) == id }) else {
+            throw file.error(.invalidParameter, "This file has recorded no \(what) \"\(id.text)\".")
         }
-        guard entries.lastIndex(where: { name($0) == id }) == index else {
+        guard entries.lastIndex(where: { ExactName(name($0)) == id }) == index else {
             throw file.corrupt(
-                "This file has recorded two of the \(what) \"\(id)\", and one cannot be told from the other."
+                "This file has recorded two of the \(what) \"\(id.text)\", and one cannot be told from the other."
             )
         }
         return index

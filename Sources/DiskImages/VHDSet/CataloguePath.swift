@@ -41,25 +41,35 @@ public struct CataloguePath: Hashable, Sendable {
     }
 }
 
+extension CataloguePath {
+    public static func == (one: CataloguePath, other: CataloguePath) -> Bool {
+        ExactName(one.text) == ExactName(other.text)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        ExactName(text).hash(into: &hasher)
+    }
+}
+
 /// Which files are named, whatever the spelling.
 struct CataloguePathSet {
-    private var locations: Set<String> = []
-    private var folded: Set<String> = []
-    private var foldedOfWindows: Set<String> = []
+    private var locations: Set<ExactName> = []
+    private var folded: Set<ExactName> = []
+    private var foldedOfWindows: Set<ExactName> = []
 
     init(_ paths: some Sequence<CataloguePath>) {
         for path in paths { insert(path) }
     }
 
     mutating func insert(_ path: CataloguePath) {
-        locations.insert(path.location)
-        folded.insert(path.location.lowercased())
-        if path.isWindows { foldedOfWindows.insert(path.location.lowercased()) }
+        locations.insert(ExactName(path.location))
+        folded.insert(ExactName(path.location.lowercased()))
+        if path.isWindows { foldedOfWindows.insert(ExactName(path.location.lowercased())) }
     }
 
     /// Whether the set has `path`. Case means nothing where either of two paths is a Windows path.
     func contains(_ path: CataloguePath) -> Bool {
-        locations.contains(path.location)
-            || (path.isWindows ? folded : foldedOfWindows).contains(path.location.lowercased())
+        locations.contains(ExactName(path.location))
+            || (path.isWindows ? folded : foldedOfWindows).contains(ExactName(path.location.lowercased()))
     }
 }

@@ -91,7 +91,9 @@ struct VHDSetLeaf {
         var best: (top: Top, time: Int64)?
         var isTied = false
         for top in tops {
-            let times = catalogue.snapshots.filter { $0.snapshotPath?.location == top.path.location }.map(\.created)
+            let times = catalogue.snapshots.filter {
+                $0.snapshotPath.map { ExactName($0.location) } == ExactName(top.path.location)
+            }.map(\.created)
             guard let time = times.first ?? nil, time.hasZone else { return nil }
             if let known = best, known.time >= time.nanoseconds {
                 isTied = isTied || known.time == time.nanoseconds

@@ -49,20 +49,21 @@ struct VHDSetSuccessors {
 
 /// Layers by the paths of files, whatever their spelling. The rules are those of `CataloguePathSet`.
 private struct CataloguePathIndex {
-    private var exact: [String: VHDSetSuccessors.Layers] = [:]
-    private var folded: [String: VHDSetSuccessors.Layers] = [:]
-    private var foldedOfWindows: [String: VHDSetSuccessors.Layers] = [:]
+    private var exact: [ExactName: VHDSetSuccessors.Layers] = [:]
+    private var folded: [ExactName: VHDSetSuccessors.Layers] = [:]
+    private var foldedOfWindows: [ExactName: VHDSetSuccessors.Layers] = [:]
 
     mutating func unite(_ path: CataloguePath, _ layers: VHDSetSuccessors.Layers) {
-        let lower = path.location.lowercased()
-        exact[path.location, default: .init()].unite(layers)
+        let lower = ExactName(path.location.lowercased())
+        exact[ExactName(path.location), default: .init()].unite(layers)
         folded[lower, default: .init()].unite(layers)
         if path.isWindows { foldedOfWindows[lower, default: .init()].unite(layers) }
     }
 
     func layers(of path: CataloguePath) -> VHDSetSuccessors.Layers {
-        var found = exact[path.location] ?? .init()
-        found.unite((path.isWindows ? folded : foldedOfWindows)[path.location.lowercased()] ?? .init())
+        var found = exact[ExactName(path.location)] ?? .init()
+        let lower = ExactName(path.location.lowercased())
+        found.unite((path.isWindows ? folded : foldedOfWindows)[lower] ?? .init())
         return found
     }
 }
