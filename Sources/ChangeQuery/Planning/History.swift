@@ -85,7 +85,8 @@ struct History {
         let (id, names): (String, Set<BaselineID>) =
             switch point.kind {
             case .bitmap: ("bitmap:\(point.id)", [.bitmap(ExactName(point.id))])
-            case .snapshot: ("snapshot:\(point.id)", [.snapshot(ExactName(point.id)), .snapshot(ExactName(point.name))])
+            case .snapshot:
+                ("snapshot:\(point.id)", [.snapshot(ExactName(point.id)), .snapshot(ExactName(point.name))])
             }
         return HistoryPoint(
             kind: point.kind == .bitmap ? .bitmap : .snapshot,

@@ -44,6 +44,16 @@ struct ChainCacheTests {
         #expect(held.chain !== other.chain)
     }
 
+    @Test("Names that look alike and have other bytes are names of other disks")
+    func namesThatLookAlike() throws {
+        let names = ["caf\u{E9}.vhdx", "cafe\u{301}.vhdx"]
+        for (index, name) in names.enumerated() { try disk(UInt64(5 + index)).write(to: folder.file(name)) }
+        for (index, name) in (names + names).enumerated() {
+            let layers = try open(name).chain.layers
+            #expect(layers.first?.description.identifier == disk(UInt64(5 + index % 2)).dataWriteGUID)
+        }
+    }
+
     @Test func whoSeesOtherRootsHasOtherChains() throws {
         let kept = try open()
         let chain = kept.chain
