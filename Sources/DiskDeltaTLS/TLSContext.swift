@@ -3,7 +3,7 @@ internal import COpenSSL
 /// What connections of one kind are protected by: certificate, key, trust. It never changes, and serves any number of
 /// connections on any threads.
 ///
-/// - TLS 1.3 and nothing else, with the cipher suites and groups that the system's OpenSSL is set up for.
+/// - TLS 1.3 and nothing else, with the cipher suites and groups that the system's OpenSSL is set up for; see ``KeyExchange``.
 /// - No connection goes on from an earlier one: there are no session tickets and no cache of sessions, so that each proves anew
 ///   who the peer is, and nothing is sent before the handshake is over.
 package final class TLSContext: @unchecked Sendable {
@@ -89,6 +89,7 @@ package final class TLSContext: @unchecked Sendable {
         try require(copenssl_SSL_CTX_set_max_proto_version(pointer, TLS1_3_VERSION) == 1, .other)
         // 112 bits or more: no RSA keys below 2048 bits, no SHA-1.
         SSL_CTX_set_security_level(pointer, max(2, SSL_CTX_get_security_level(pointer)))
+        KeyExchange.leaveOutFiniteFields(pointer)
         copenssl_SSL_CTX_set_no_ticket(pointer)
         try require(SSL_CTX_set_num_tickets(pointer, 0) == 1, .other)
         copenssl_SSL_CTX_set_session_cache_mode(pointer, Int(SSL_SESS_CACHE_OFF))

@@ -47,4 +47,26 @@ struct HostilePeerTests {
         #expect(end.map { "\($0)" }?.contains("records without data") == true, "\(end as Any)")
         #expect((1_000..<4_000).contains(count), "\(count)")
     }
+
+    @Test("Keys are not exchanged in finite fields, in which a server would compute for long at the word of a stranger")
+    func finiteFields() throws {
+        for group in ["ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"] {
+            let client = try RawClient(groups: group)
+            client.shakeHands()
+            let server = try TLSSession(try Contexts.server())
+            let end = try #require(server.receive(client.takeOutput()).end)
+            #expect("\(end)".contains("no suitable key share"), "\(group): \(end)")
+        }
+        for group in ["X25519", "P-256", "P-384", "P-521", "ffdhe8192:P-384"] {
+            let client = try RawClient(groups: group)
+            let server = try TLSSession(try Contexts.server())
+            var isOpen = false
+            for _ in 0..<4 {
+                client.shakeHands()
+                isOpen = server.receive(client.takeOutput()).isHandshakeOver || isOpen
+                if let answer = server.takeOutput() { client.receive(answer) }
+            }
+            #expect(isOpen, "\(group)")
+        }
+    }
 }
