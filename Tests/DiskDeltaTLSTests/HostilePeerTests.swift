@@ -69,4 +69,47 @@ struct HostilePeerTests {
             #expect(isOpen, "\(group)")
         }
     }
+
+    @Test("Who the peer is does not depend on what it sends behind the handshake, were it damage in the same read")
+    func damageBehindTheHandshake() throws {
+        let certificates = try TestCertificates.shared()
+        let client = try RawClient(identity: certificates.client)
+        let server = try TLSSession(
+            try Contexts.server(clients: .optional(try certificates.authority.certificates()))
+        )
+        client.shakeHands()
+        #expect(server.receive(client.takeOutput()).end == nil)
+        #expect(server.peerCertificate == nil && server.applicationProtocol == nil)
+        client.receive(try #require(server.takeOutput()))
+        client.shakeHands()
+        client.send("a request")
+        var bytes = client.takeOutput()
+        bytes.writeBytes([23, 3, 3, 0, 32] + [UInt8](repeating: 7, count: 32))
+        let received = server.receive(bytes)
+        #expect(received.isHandshakeOver && received.plaintext == ByteBuffer(string: "a request"))
+        guard case .failed = received.end else {
+            Issue.record("\(received.end as Any)")
+            return
+        }
+        #expect(server.peerCertificate?.alternativeNames.isEmpty == false)
+        #expect(throws: TLSError.self) { try server.send(ByteBuffer(string: "an answer")) }
+    }
+
+    @Test("A peer that takes its leave in the middle of the handshake has closed")
+    func leaveInTheHandshake() throws {
+        let leave = ByteBuffer(bytes: [21, 3, 3, 0, 2, 1, 0])
+        let client = try TLSSession(try Contexts.client(), peer: TLSPeerName("localhost"))
+        try client.begin()
+        let raw = try RawClient()
+        raw.shakeHands()
+        let server = try TLSSession(try Contexts.server())
+        _ = server.receive(raw.takeOutput())
+        for session in [client, server] {
+            guard case .failed(let error) = session.receive(leave).end else {
+                Issue.record("it goes on")
+                continue
+            }
+            #expect(error.kind == .cutInHandshake, "\(error)")
+        }
+    }
 }
