@@ -82,7 +82,10 @@ package final class TLSSession {
                 ssl,
                 UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS) | UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
             )
-            isSet = SSL_set1_host(ssl, name) == 1 && copenssl_SSL_set_tlsext_host_name(ssl, name) == 1
+            // SSL_set1_host would take 010.0.0.1 for the address 10.0.0.1, which is not the one that is connected to then.
+            isSet =
+                X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), name, name.utf8.count) == 1
+                && copenssl_SSL_set_tlsext_host_name(ssl, name) == 1
         }
         guard isSet else { throw TLSError(.other, OpenSSL.lastReason()) }
     }

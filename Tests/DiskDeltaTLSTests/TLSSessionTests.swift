@@ -113,7 +113,9 @@ struct TLSSessionTests {
         for right in ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::1%lo"] {
             #expect(try outcome(client, server, peer: right).client.isOpen, "\(right)")
         }
-        for wrong in ["localhos", "localhost.example.com", "127.0.0.2", "::2", "server"] {
+        // To what connects, numbers that begin with a zero are octal, so these are names or other addresses.
+        let oddNumbers = ["0127.0.0.1", "127.00.0.1", "+127.0.0.1", "127.0.0.1."]
+        for wrong in ["localhos", "localhost.example.com", "127.0.0.2", "::2", "server"] + oddNumbers {
             let heard = try outcome(client, server, peer: wrong)
             #expect(distrust(heard.client)?.cause == .otherName, "\(wrong)")
             #expect(!heard.client.isOpen && !heard.server.isOpen, "\(wrong)")
