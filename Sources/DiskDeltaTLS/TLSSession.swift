@@ -47,6 +47,7 @@ package final class TLSSession {
     private let wire = TLSWire()
     private let ssl: OpaquePointer
     private var phase = Phase.handshake
+    private var helloLimit = HelloLimit()
     /// Whether this side said that it sends no more.
     private var hasFinished = false
 
@@ -106,7 +107,13 @@ package final class TLSSession {
             var received = Received()
             wire.input = bytes
             defer { wire.input = UnsafeRawBufferPointer(start: nil, count: 0) }
-            if phase == .handshake { shakeHands(&received) }
+            if phase == .handshake {
+                guard !context.isServer || helloLimit.admits(bytes) else {
+                    fail(&received, TLSError(.other, "the hello of the other side is too long"))
+                    return received
+                }
+                shakeHands(&received)
+            }
             if phase == .open { decrypt(&received) }
             return received
         }

@@ -95,6 +95,35 @@ struct HostilePeerTests {
         #expect(throws: TLSError.self) { try server.send(ByteBuffer(string: "an answer")) }
     }
 
+    @Test("A hello that says it is longer than any is refused before there is room for it, however it is cut")
+    func longHello() throws {
+        let long: [[UInt8]] = [
+            [22, 3, 1, 0, 4, 1, 1, 0xff, 0xf0],
+            [22, 3, 1, 0, 1, 1, 22, 3, 1, 0, 3, 1, 0xff, 0xf0],
+            [22, 3, 1, 0x40, 0, 1, 0, 0x40, 1],
+        ]
+        for bytes in long {
+            for length in [1, bytes.count] {
+                let server = try TLSSession(try Contexts.server())
+                var ends: [TLSSession.End] = []
+                for start in stride(from: 0, to: bytes.count, by: length) {
+                    let piece = bytes[start..<min(bytes.count, start + length)]
+                    if let end = server.receive(ByteBuffer(bytes: piece)).end { ends.append(end) }
+                }
+                #expect(ends.count == 1 && "\(ends)".contains("too long"), "\(bytes): \(ends)")
+            }
+        }
+        // The second hello, which an empty list of keys makes the server ask for, is no other.
+        let client = try RawClient(groups: "P-521:X25519")
+        client.shakeHands()
+        let hello = client.takeOutput()
+        let server = try TLSSession(try Contexts.server())
+        #expect(server.receive(hello).end == nil)
+        let second: [UInt8] = [20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 4, 1, 1, 0xff, 0xf0]
+        let end = server.receive(ByteBuffer(bytes: second)).end
+        #expect(end.map { "\($0)".contains("too long") } == true, "\(end as Any)")
+    }
+
     @Test("A peer that takes its leave in the middle of the handshake has closed")
     func leaveInTheHandshake() throws {
         let leave = ByteBuffer(bytes: [21, 3, 3, 0, 2, 1, 0])
