@@ -121,9 +121,14 @@ package final class TLSContext: @unchecked Sendable {
         for authority in authorities { try require(X509_STORE_add_cert(store, authority.pointer) == 1, .unusable) }
     }
 
-    /// Clients are told whose certificates are asked for.
+    /// The longest list of authorities' names that is sent. With one of 64 KiB no handshake would succeed (RFC 8446, 4.2.4).
+    private static let maximumNames = 60_000
+
+    /// Clients are told whose certificates are asked for, unless those are too many: then each must know by itself what to show.
     private func trustClients(of authorities: [TLSCertificate]) throws(TLSError) {
         try trust(authorities)
+        let length = authorities.reduce(0) { $0 + 2 + Int(i2d_X509_NAME(X509_get_subject_name($1.pointer), nil)) }
+        guard length <= Self.maximumNames else { return }
         for authority in authorities {
             try require(SSL_CTX_add_client_CA(pointer, authority.pointer) == 1, .unusable)
         }

@@ -187,6 +187,18 @@ struct TLSSessionTests {
         #expect(pair.server.peerCertificate == nil)
     }
 
+    @Test("Clients of any number of authorities are let in, also if their names are too many to be sent")
+    func manyAuthorities() throws {
+        let authority = try #require(try certificates.authority.certificates().first)
+        for count in [1, 1_000, 2_000, 20_000] {
+            let many = [TLSCertificate](repeating: authority, count: count)
+            let server = try Contexts.server(clients: .required(many))
+            let heard = try outcome(try Contexts.client(certificates.client), server)
+            #expect(heard.client.isOpen && heard.server.isOpen, "\(count): \(heard.server)")
+            #expect(try !outcome(try Contexts.client(certificates.strangeClient), server).server.isOpen)
+        }
+    }
+
     @Test("A certificate that is no authority's vouches for nobody, whatever its key may be used for")
     func falseAuthorities() throws {
         for usage in [[], ["keyUsage=keyCertSign,digitalSignature"], ["basicConstraints=critical,CA:FALSE"]] {
