@@ -3,7 +3,7 @@ internal import COpenSSL
 /// What connections of one kind are protected by: certificate, key, trust. It never changes, and serves any number of
 /// connections on any threads.
 ///
-/// - TLS 1.3 and nothing else, with the cipher suites and groups that the system's OpenSSL is set up for.
+/// - TLS 1.3 and nothing else, with the cipher suites and groups that the system's OpenSSL is set up for; see ``KeyExchange``.
 /// - No connection goes on from an earlier one: there are no session tickets and no cache of sessions, so that each proves anew
 ///   who the peer is, and nothing is sent before the handshake is over.
 package final class TLSContext: @unchecked Sendable {
@@ -89,6 +89,7 @@ package final class TLSContext: @unchecked Sendable {
         try require(copenssl_SSL_CTX_set_max_proto_version(pointer, TLS1_3_VERSION) == 1, .other)
         // 112 bits or more: no RSA keys below 2048 bits, no SHA-1.
         SSL_CTX_set_security_level(pointer, max(2, SSL_CTX_get_security_level(pointer)))
+        KeyExchange.leaveOutFiniteFields(pointer)
         copenssl_SSL_CTX_set_no_ticket(pointer)
         try require(SSL_CTX_set_num_tickets(pointer, 0) == 1, .other)
         copenssl_SSL_CTX_set_session_cache_mode(pointer, Int(SSL_SESS_CACHE_OFF))
@@ -120,9 +121,14 @@ package final class TLSContext: @unchecked Sendable {
         for authority in authorities { try require(X509_STORE_add_cert(store, authority.pointer) == 1, .unusable) }
     }
 
-    /// Clients are told whose certificates are asked for.
+    /// The longest list of authorities' names that is sent. With one of 64 KiB no handshake would succeed (RFC 8446, 4.2.4).
+    private static let maximumNames = 60_000
+
+    /// Clients are told whose certificates are asked for, unless those are too many: then each must know by itself what to show.
     private func trustClients(of authorities: [TLSCertificate]) throws(TLSError) {
         try trust(authorities)
+        let length = authorities.reduce(0) { $0 + 2 + Int(i2d_X509_NAME(X509_get_subject_name($1.pointer), nil)) }
+        guard length <= Self.maximumNames else { return }
         for authority in authorities {
             try require(SSL_CTX_add_client_CA(pointer, authority.pointer) == 1, .unusable)
         }

@@ -37,10 +37,17 @@ package final class TLSSession {
     static let recordLength = 16_384
     static let recordOverhead = 22
 
+    /// The protocol that both sides agreed upon (ALPN); nil before the end of the handshake, and if there is none.
+    package private(set) var applicationProtocol: String?
+    /// The certificate that the peer showed, verified; nil before the end of the handshake, and if there is none. What happens after
+    /// the handshake does not change it.
+    package private(set) var peerCertificate: TLSCertificate?
+
     private let context: TLSContext
     private let wire = TLSWire()
     private let ssl: OpaquePointer
     private var phase = Phase.handshake
+    private var helloLimit = HelloLimit()
     /// Whether this side said that it sends no more.
     private var hasFinished = false
 
@@ -76,7 +83,10 @@ package final class TLSSession {
                 ssl,
                 UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS) | UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT)
             )
-            isSet = SSL_set1_host(ssl, name) == 1 && copenssl_SSL_set_tlsext_host_name(ssl, name) == 1
+            // SSL_set1_host would take 010.0.0.1 for the address 10.0.0.1, which is not the one that is connected to then.
+            isSet =
+                X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), name, name.utf8.count) == 1
+                && copenssl_SSL_set_tlsext_host_name(ssl, name) == 1
         }
         guard isSet else { throw TLSError(.other, OpenSSL.lastReason()) }
     }
@@ -97,7 +107,13 @@ package final class TLSSession {
             var received = Received()
             wire.input = bytes
             defer { wire.input = UnsafeRawBufferPointer(start: nil, count: 0) }
-            if phase == .handshake { shakeHands(&received) }
+            if phase == .handshake {
+                guard !context.isServer || helloLimit.admits(bytes) else {
+                    fail(&received, TLSError(.other, "the hello of the other side is too long"))
+                    return received
+                }
+                shakeHands(&received)
+            }
             if phase == .open { decrypt(&received) }
             return received
         }
@@ -107,23 +123,37 @@ package final class TLSSession {
         ERR_clear_error()
         let result = SSL_do_handshake(ssl)
         guard result == 1 else {
-            if SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ {
+            switch SSL_get_error(ssl, result) {
+            case SSL_ERROR_WANT_READ:
                 guard wire.taken > Self.maximumHandshake else { return }
                 fail(&received, TLSError(.other, "the handshake of the other side does not end"))
-            } else {
+            case SSL_ERROR_ZERO_RETURN:
+                fail(&received, .cutInHandshake)
+            default:
                 fail(&received, .fromQueue(wire.distrust))
             }
             return
         }
         // OpenSSL has seen to all this. It is asked once more, because everything rests on it.
-        let hasProof = context.isServer || SSL_get0_peer_certificate(ssl) != nil
+        let certificate = SSL_get1_peer_certificate(ssl).map { TLSCertificate(owning: $0) }
+        let hasProof = context.isServer || certificate != nil
         guard SSL_version(ssl) == TLS1_3_VERSION, hasProof, Int32(SSL_get_verify_result(ssl)) == X509_V_OK else {
             fail(&received, TLSError(.other, "the handshake proves nothing"))
             return
         }
+        peerCertificate = certificate
+        applicationProtocol = selectedProtocol()
         phase = .open
         wire.taken = 0
         received.isHandshakeOver = true
+    }
+
+    private func selectedProtocol() -> String? {
+        var name: UnsafePointer<UInt8>?
+        var count: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &name, &count)
+        guard let name, count > 0 else { return nil }
+        return String(decoding: UnsafeBufferPointer(start: name, count: Int(count)), as: UTF8.self)
     }
 
     private func decrypt(_ received: inout Received) {
@@ -170,8 +200,13 @@ package final class TLSSession {
         guard !bytes.isEmpty else { return }
         ERR_clear_error()
         var count = 0
-        guard SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count) == 1, count == bytes.count else {
+        let result = SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count)
+        guard result == 1, count == bytes.count else {
             phase = .failed
+            // It sends nothing while it has a part of a message of TLS itself, a ticket or new keys, and waits for the rest.
+            guard SSL_get_error(ssl, result) != SSL_ERROR_WANT_READ else {
+                throw TLSError(.other, "the other side is in the middle of a message of TLS")
+            }
             throw .fromQueue(nil)
         }
     }
@@ -200,23 +235,5 @@ package final class TLSSession {
         guard wire.output.readableBytes > 0 else { return nil }
         defer { wire.output = ByteBuffer() }
         return wire.output
-    }
-
-    // MARK: What was agreed upon
-
-    /// The protocol that both sides agreed upon (ALPN); nil before the end of the handshake, and if there is none.
-    package var applicationProtocol: String? {
-        guard phase != .handshake else { return nil }
-        var name: UnsafePointer<UInt8>?
-        var count: UInt32 = 0
-        SSL_get0_alpn_selected(ssl, &name, &count)
-        guard let name, count > 0 else { return nil }
-        return String(decoding: UnsafeBufferPointer(start: name, count: Int(count)), as: UTF8.self)
-    }
-
-    /// The certificate that the peer showed, once it is verified; nil if there is none.
-    package var peerCertificate: TLSCertificate? {
-        guard phase == .open || phase == .closed, Int32(SSL_get_verify_result(ssl)) == X509_V_OK else { return nil }
-        return SSL_get1_peer_certificate(ssl).map { TLSCertificate(owning: $0) }
     }
 }

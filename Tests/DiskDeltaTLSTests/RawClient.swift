@@ -1,5 +1,6 @@
 import COpenSSL
 import NIOCore
+import TestSupport
 import Testing
 
 /// A client by OpenSSL alone, which verifies nobody and does what no honest one does.
@@ -9,8 +10,18 @@ final class RawClient {
     private let input: OpaquePointer
     private let output: OpaquePointer
 
-    init() throws {
+    /// - Parameters:
+    ///   - groups: in which it exchanges keys, as OpenSSL writes them; nil for its own choice.
+    ///   - identity: what it shows if it is asked.
+    init(groups: String? = nil, identity: IssuedCertificate? = nil) throws {
         context = try #require(SSL_CTX_new(TLS_client_method()))
+        if var groups = groups.map({ Array($0.utf8CString) }) {
+            try #require(SSL_CTX_ctrl(context, SSL_CTRL_SET_GROUPS_LIST, 0, &groups) == 1)
+        }
+        if let identity {
+            try #require(SSL_CTX_use_certificate_file(context, identity.certificate, SSL_FILETYPE_PEM) == 1)
+            try #require(SSL_CTX_use_PrivateKey_file(context, identity.key, SSL_FILETYPE_PEM) == 1)
+        }
         ssl = try #require(SSL_new(context))
         input = try #require(BIO_new(BIO_s_mem()))
         output = try #require(BIO_new(BIO_s_mem()))

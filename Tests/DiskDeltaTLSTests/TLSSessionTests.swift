@@ -113,7 +113,9 @@ struct TLSSessionTests {
         for right in ["localhost", "LOCALHOST", "localhost.", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "::1%lo"] {
             #expect(try outcome(client, server, peer: right).client.isOpen, "\(right)")
         }
-        for wrong in ["localhos", "localhost.example.com", "127.0.0.2", "::2", "server"] {
+        // To what connects, numbers that begin with a zero are octal, so these are names or other addresses.
+        let oddNumbers = ["0127.0.0.1", "127.00.0.1", "+127.0.0.1", "127.0.0.1."]
+        for wrong in ["localhos", "localhost.example.com", "127.0.0.2", "::2", "server"] + oddNumbers {
             let heard = try outcome(client, server, peer: wrong)
             #expect(distrust(heard.client)?.cause == .otherName, "\(wrong)")
             #expect(!heard.client.isOpen && !heard.server.isOpen, "\(wrong)")
@@ -183,6 +185,18 @@ struct TLSSessionTests {
         pair.settle()
         #expect(pair.heardByServer.isOpen)
         #expect(pair.server.peerCertificate == nil)
+    }
+
+    @Test("Clients of any number of authorities are let in, also if their names are too many to be sent")
+    func manyAuthorities() throws {
+        let authority = try #require(try certificates.authority.certificates().first)
+        for count in [1, 1_000, 2_000, 20_000] {
+            let many = [TLSCertificate](repeating: authority, count: count)
+            let server = try Contexts.server(clients: .required(many))
+            let heard = try outcome(try Contexts.client(certificates.client), server)
+            #expect(heard.client.isOpen && heard.server.isOpen, "\(count): \(heard.server)")
+            #expect(try !outcome(try Contexts.client(certificates.strangeClient), server).server.isOpen)
+        }
     }
 
     @Test("A certificate that is no authority's vouches for nobody, whatever its key may be used for")

@@ -9,21 +9,15 @@ enum RawPeer {
     /// Connects, sends the bytes at once or in pieces, and returns all that came until the other side closed.
     static func talk(to endpoint: Endpoint, _ bytes: [UInt8], step: Int = .max) async throws -> [UInt8] {
         guard case .tcp(let host, let port) = endpoint else { return [] }
+        let received = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: [UInt8].self)
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
-                    try channel.pipeline.syncOperations.addHandler(Collector(channel.eventLoop.makePromise()))
+                    try channel.pipeline.syncOperations.addHandler(Collector(received))
                 }
             }
             .connect(host: host, port: port).get()
-        let received = channel.eventLoop.flatSubmit {
-            do {
-                return try channel.pipeline.syncOperations.handler(type: Collector.self).received.futureResult
-            } catch {
-                return channel.eventLoop.makeFailedFuture(error)
-            }
-        }
         var rest = bytes[...]
         while !rest.isEmpty {
             let piece = rest.prefix(step)
@@ -31,7 +25,7 @@ enum RawPeer {
             // The other side may have closed already; what it said is what counts.
             try? await channel.writeAndFlush(ByteBuffer(bytes: piece))
         }
-        return try await received.get()
+        return try await received.futureResult.get()
     }
 
     /// A server that answers each connection by a script, one after the other: first the opening bytes, and the rest once

@@ -4,12 +4,11 @@ internal import COpenSSL
 struct TokenHash: Sendable {
     private let bytes: [UInt8]
 
-    /// The hash of a token.
-    init(of token: [UInt8]) {
-        bytes = [UInt8](unsafeUninitializedCapacity: Int(SHA256_DIGEST_LENGTH)) { buffer, count in
-            SHA256(token, token.count, buffer.baseAddress)
-            count = Int(SHA256_DIGEST_LENGTH)
-        }
+    /// The hash of a token; nil if OpenSSL cannot make it, as when it is set up without the algorithm.
+    init?(of token: [UInt8]) {
+        var bytes = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
+        guard SHA256(token, token.count, &bytes) != nil else { return nil }
+        self.bytes = bytes
     }
 
     /// Reads `sha256:` and 64 hexadecimal digits; nil if the text has another form.

@@ -64,7 +64,7 @@ struct TokenTable: Sendable {
 
     /// Whose token this is. It takes as long whether, and wherever, it is found.
     func find(_ token: some Sequence<UInt8>, at now: Date) -> Finding {
-        let hash = TokenHash(of: Array(token))
+        guard let hash = TokenHash(of: Array(token)) else { return .unknown }
         var finding = Finding.unknown
         for entry in entries {
             guard hash.isEqual(to: entry.hash) else { continue }
