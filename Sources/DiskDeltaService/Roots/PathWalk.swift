@@ -19,7 +19,7 @@ struct PathWalk {
     private var folder: Folder
     /// What is still to be followed, the next part last. Parts are bytes: the target of a link need not be text.
     private var rest: [[UInt8]]
-    private var linkCount = 0
+    private var links: [LinkStamp] = []
 
     private init(_ parts: [String], from folder: Folder) {
         self.folder = folder
@@ -29,17 +29,19 @@ struct PathWalk {
     /// Opens the file at `parts` for reading.
     ///
     /// - Parameter isFolder: whether the path can only be that of a folder.
-    /// - Returns: a descriptor, and the folder in which the file was found.
+    /// - Returns: a descriptor, the folder in which the file was found, and the links that led to it.
     static func open(
         _ parts: [String],
         from folder: Folder,
         isFolder: Bool
-    ) throws(Failure) -> (descriptor: Int32, folder: Folder) {
+    ) throws(Failure) -> (descriptor: Int32, folder: Folder, links: [LinkStamp]) {
         var walk = PathWalk(parts, from: folder)
         return try walk.run(isFolder: isFolder)
     }
 
-    private mutating func run(isFolder: Bool) throws(Failure) -> (descriptor: Int32, folder: Folder) {
+    private mutating func run(
+        isFolder: Bool
+    ) throws(Failure) -> (descriptor: Int32, folder: Folder, links: [LinkStamp]) {
         while let part = rest.popLast() {
             if part == [UInt8(ascii: ".")] { continue }
             if part == [UInt8(ascii: "."), UInt8(ascii: ".")] {
@@ -54,7 +56,7 @@ struct PathWalk {
                 }
             }
             if descriptor >= 0 {
-                if isLast { return (descriptor, folder) }
+                if isLast { return (descriptor, folder, links) }
                 do throws(ImageError) {
                     folder = try Folder(takingDescriptor: descriptor, parent: folder, name: "")
                 } catch {
@@ -69,13 +71,13 @@ struct PathWalk {
         // The path ended at a folder.
         let descriptor = diskdelta_open_entry(folder.descriptor, ".", 0)
         guard descriptor >= 0 else { throw Failure(code: errno) }
-        return (descriptor, folder)
+        return (descriptor, folder, links)
     }
 
     /// Puts the target of the link `part` in the place of it.
     private mutating func follow(_ part: [UInt8]) throws(Failure) {
-        linkCount += 1
-        guard linkCount <= Self.maximumLinkCount else { throw Failure(code: ELOOP) }
+        guard links.count < Self.maximumLinkCount else { throw Failure(code: ELOOP) }
+        links.append(try stamp(of: part))
         var target = [UInt8](repeating: 0, count: Int(PATH_MAX))
         let length = (part + [0]).withUnsafeBufferPointer { bytes in
             bytes.withMemoryRebound(to: CChar.self) { name in
@@ -98,5 +100,21 @@ struct PathWalk {
         guard target[0] != UInt8(ascii: "/") else { throw Failure(code: EXDEV) }
         let parts = target[..<length].split(separator: UInt8(ascii: "/")).map(Array.init)
         rest += parts.reversed()
+    }
+
+    /// It is noted before the link is read: one that is exchanged between is not taken for the one that was followed.
+    private func stamp(of part: [UInt8]) throws(Failure) -> LinkStamp {
+        var status = stat()
+        let result = (part + [0]).withUnsafeBufferPointer { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { name in
+                name.baseAddress.map { fstatat(folder.descriptor, $0, &status, AT_SYMLINK_NOFOLLOW) } ?? -1
+            }
+        }
+        guard result == 0 else { throw Failure(code: errno) }
+        return LinkStamp(
+            device: UInt64(status.st_dev),
+            inode: UInt64(status.st_ino),
+            changeTime: Int64(status.st_ctim.tv_sec) &* 1_000_000_000 &+ Int64(status.st_ctim.tv_nsec)
+        )
     }
 }

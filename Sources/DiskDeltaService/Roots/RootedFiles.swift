@@ -144,7 +144,13 @@ public struct RootedFiles: ImageFiles {
         guard innermost({ Self.part(of: textual, below: $0) })?.root.isAllowed ?? true else {
             throw ImageError.opening(name, failedWith: ENOENT)
         }
-        let (descriptor, folder) = try descriptor(of: relative, in: opened, from: start, name: name, isFolder: isFolder)
+        let (descriptor, folder, links) = try descriptor(
+            of: relative,
+            in: opened,
+            from: start,
+            name: name,
+            isFolder: isFolder
+        )
         // A symbolic link may have led into another root.
         guard roots.allSatisfy(\.isAllowed) || isInAllowedRoot(descriptor) else {
             close(descriptor)
@@ -154,7 +160,8 @@ public struct RootedFiles: ImageFiles {
             takingDescriptor: descriptor,
             name: name,
             path: opened.root.directory + "/" + relative.joined(separator: "/"),
-            folder: folder
+            folder: folder,
+            links: links
         )
     }
 
@@ -164,7 +171,7 @@ public struct RootedFiles: ImageFiles {
         from start: (folder: Folder, parts: [String])?,
         name: String,
         isFolder: Bool
-    ) throws(ImageError) -> (Int32, Folder) {
+    ) throws(ImageError) -> (Int32, Folder, [LinkStamp]) {
         do throws(PathWalk.Failure) {
             if let start {
                 do throws(PathWalk.Failure) {
@@ -191,7 +198,7 @@ public struct RootedFiles: ImageFiles {
         var best: (isAllowed: Bool, depth: Int)?
         for candidate in roots {
             // Folders may have been renamed since they were opened.
-            guard let folder = Self.path(of: candidate.directory.descriptor), path.starts(with: folder) else {
+            guard let folder = Self.path(of: candidate.directory.descriptor), Self.leads(path, through: folder) else {
                 continue
             }
             if let best, best.depth > folder.count || (best.depth == folder.count && best.isAllowed) { continue }
@@ -228,7 +235,7 @@ public struct RootedFiles: ImageFiles {
 
     /// What of a path lies below `folder`; nil where the path does not lead through it, or out of it again.
     private static func part(of path: [String], below folder: [String]) -> [String]? {
-        guard path.starts(with: folder) else { return nil }
+        guard leads(path, through: folder) else { return nil }
         let relative = path.dropFirst(folder.count)
         var depth = 0
         for part in relative where part != "." {
@@ -236,6 +243,11 @@ public struct RootedFiles: ImageFiles {
             guard depth >= 0 else { return nil }
         }
         return Array(relative)
+    }
+
+    /// Whether a path begins as that of `folder`, byte by byte.
+    private static func leads(_ path: [String], through folder: [String]) -> Bool {
+        path.starts(with: folder) { ExactName($0) == ExactName($1) }
     }
 
     /// Whether a name can be that of a folder only: that of a file does not end in a slash.

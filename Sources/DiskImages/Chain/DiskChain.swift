@@ -75,7 +75,8 @@ public final class DiskChain {
                 return try chain.get()
             }
             guard attempts < maximumAttempts else {
-                if case .success(let chain) = chain { return chain }
+                // A leaf may be written to all the time. A chain whose files are not where they were is none.
+                if case .success(let chain) = chain, observed.areWhereTheyWere { return chain }
                 throw ImageError(.changed, "The disk is written to while it is opened: ask again.", path: name)
             }
             attempts += 1

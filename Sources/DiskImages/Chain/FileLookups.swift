@@ -36,13 +36,9 @@ struct FileLookups: Sendable {
         lookups.append(Lookup(path: path, child: child, finding: Finding(result)))
     }
 
-    /// Whether some look-up began elsewhere than in the folder of the file that asked for it. What it passed may have been
-    /// exchanged between two look-ups, so that each is right and both together are not.
-    var leaveFolders: Bool {
-        lookups.contains {
-            $0.child != nil && ($0.path.hasPrefix("/") || PathParts.components(of: $0.path).contains(".."))
-        }
-    }
+    /// Whether files were looked for one after the other. What they passed, a link or a folder, may have been exchanged between two
+    /// look-ups, so that each is right and both together are not.
+    var areSeveral: Bool { lookups.contains { $0.child != nil } }
 
     /// Whether every look-up has the same result in `files` now.
     func areRepeated(in files: some ImageFiles) -> Bool {
@@ -82,10 +78,10 @@ final class ObservedFiles: ImageFiles {
         state.withLock(\.opened).allSatisfy { file in !file.isFresh && (try? file.isUnchanged()) == true }
     }
 
-    /// Whether what was found is what would be found now, as far as look-ups could pass by each other.
+    /// Whether what was found is what would be found now, by the same links.
     var areWhereTheyWere: Bool {
         let lookups = lookups
-        return !lookups.leaveFolders || lookups.areRepeated(in: files)
+        return !lookups.areSeveral || lookups.areRepeated(in: files)
     }
 
     /// A file that was opened while somebody had it open for writing.

@@ -2,6 +2,7 @@
 struct FileStamp: Hashable, Sendable {
     private let identity: ImageFile.Identity
     private let folder: ImageFile.Identity?
+    private let links: [LinkStamp]
     private let size: UInt64
     private let modificationTime: Int64
     private let changeTime: Int64
@@ -10,6 +11,7 @@ struct FileStamp: Hashable, Sendable {
     init(_ file: ImageFile) {
         identity = file.identity
         folder = file.folder?.identity
+        links = file.links
         size = file.size
         modificationTime = file.modificationTime
         changeTime = file.changeTime

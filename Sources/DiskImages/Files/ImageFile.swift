@@ -31,6 +31,8 @@ public final class ImageFile: StructureFile {
     public let isFresh: Bool
     /// The folder in which it was opened; nil if that is not known.
     public let folder: Folder?
+    /// The symbolic links that led to it, as far as they were followed one by one.
+    let links: [LinkStamp]
     /// When it was opened: before its times were noted and anything was read.
     let openedAt = ContinuousClock.now
 
@@ -44,9 +46,10 @@ public final class ImageFile: StructureFile {
         takingDescriptor descriptor: Int32,
         name: String,
         path: String,
-        folder: Folder? = nil
+        folder: Folder? = nil,
+        links: [LinkStamp] = []
     ) throws(ImageError) {
-        try self.init(takingDescriptor: descriptor, name: name, path: path, folder: folder, standing: nil)
+        try self.init(takingDescriptor: descriptor, name: name, path: path, folder: folder, links: links, standing: nil)
     }
 
     /// - Parameter standing: how the system knows the file; nil to find it out.
@@ -55,6 +58,7 @@ public final class ImageFile: StructureFile {
         name: String,
         path: String,
         folder: Folder?,
+        links: [LinkStamp] = [],
         standing: Standing?
     ) throws(ImageError) {
         // In this order: a change after the clock was looked at has another time than what is noted, if that is older than the
@@ -79,6 +83,7 @@ public final class ImageFile: StructureFile {
         changeTime = Self.nanoseconds(status.st_ctim)
         isFresh = Self.isFresh(changedAt: changeTime, at: now)
         self.folder = folder
+        self.links = links
         self.standing = standing ?? Standing(of: descriptor, changeTime: changeTime)
     }
 

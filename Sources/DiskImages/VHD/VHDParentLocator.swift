@@ -34,7 +34,8 @@ enum VHDParentLocator {
         }
         var candidates: [String] = []
         func add(_ candidate: String?) {
-            if let candidate, !candidates.contains(candidate) { candidates.append(candidate) }
+            guard let candidate, !candidates.contains(where: { ExactName($0) == ExactName(candidate) }) else { return }
+            candidates.append(candidate)
         }
         for platform in platforms {
             for locator in header.locators where locator.platform == platform {

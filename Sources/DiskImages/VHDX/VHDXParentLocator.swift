@@ -55,7 +55,7 @@ enum VHDXParentLocator {
         var candidates: [String] = []
         for key in pathKeys {
             guard let text = values[key], let candidate = candidate(text) else { continue }
-            if !candidates.contains(candidate) { candidates.append(candidate) }
+            if !candidates.contains(where: { ExactName($0) == ExactName(candidate) }) { candidates.append(candidate) }
         }
         guard !candidates.isEmpty else {
             throw file.corrupt("The parent locator does not say where the parent is.", at: offset)
