@@ -57,6 +57,8 @@ final class ObservedFiles: ImageFiles {
 
     private let files: any ImageFiles
     private let state = Mutex(State())
+    /// By the clock of files.
+    private let start = ImageFile.fileClock
 
     init(_ files: any ImageFiles) {
         self.files = files
@@ -78,10 +80,17 @@ final class ObservedFiles: ImageFiles {
         state.withLock(\.opened).allSatisfy { file in !file.isFresh && (try? file.isUnchanged()) == true }
     }
 
-    /// Whether what was found is what would be found now, by the same links.
+    /// Whether all that was found was there at one moment: it would be found now, and the links that led to it are older than the
+    /// first look-up, so that none of them was turned and turned back.
     var areWhereTheyWere: Bool {
         let lookups = lookups
-        return !lookups.areSeveral || lookups.areRepeated(in: files)
+        return !lookups.areSeveral || turnedLinks.isEmpty && lookups.areRepeated(in: files)
+    }
+
+    /// The links that may have been made since the first look-up.
+    private var turnedLinks: [LinkStamp] {
+        let now = ImageFile.fileClock
+        return state.withLock(\.opened).flatMap(\.links).filter { $0.isMade(since: start, now: now) }
     }
 
     /// A file that was opened while somebody had it open for writing.
@@ -92,7 +101,8 @@ final class ObservedFiles: ImageFiles {
 
     /// Waits until another change of the files would show in their times: some milliseconds, and not for long.
     func waitUntilChangesShow() {
-        let newest = state.withLock(\.opened).filter(\.isFresh).map(\.changeTime).max() ?? 0
+        let times = state.withLock(\.opened).filter(\.isFresh).map(\.changeTime) + turnedLinks.map(\.changeTime)
+        let newest = times.max() ?? 0
         for _ in 0..<20 where ImageFile.fileClock <= newest { usleep(1_000) }
     }
 
