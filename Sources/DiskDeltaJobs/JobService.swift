@@ -76,7 +76,7 @@ public final class JobService: Sendable {
 
     /// A job that the caller may see: as it is at hand, where it has not ended, and as it is written down.
     ///
-    /// - Throws: `jobNotFound` where there is none that he may see; `internal` where its record is damaged.
+    /// - Throws: `jobNotFound` where there is none that the caller may see; `internal` where its record is damaged.
     func find(_ id: String, _ context: CallContext) throws(CallError) -> JobRecord {
         switch try look(for: id, context) {
         case .sound(let record):

@@ -1,5 +1,5 @@
 /// Refuses a hello that says that it is longer than any is, before OpenSSL sees it: that makes room for all of a message, up to
-/// 128 KiB, when its first four bytes are there, and a stranger could have that for nine bytes on each of many connections.
+/// 128 KiB, when its first four bytes are there, and a peer that has proved nothing could have that for nine bytes on each of many connections.
 ///
 /// It follows what a client sends in plaintext: one hello or two, in records of any length (RFC 8446, 5.1).
 struct HelloLimit {

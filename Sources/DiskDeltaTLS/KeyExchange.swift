@@ -2,7 +2,7 @@ internal import COpenSSL
 
 /// Which groups keys are exchanged in: those that OpenSSL is set up for, without the finite fields of RFC 7919.
 ///
-/// In such a field a server computes for longer than anywhere else, up to 160 ms, and a stranger has it do so with the same copied
+/// In such a field a server computes for longer than anywhere else, up to 160 ms, and a peer that has proved nothing has it do so with the same copied
 /// bytes over and over, for which nothing need be computed. On a curve that takes 3 ms at most.
 enum KeyExchange {
     private typealias Judge =

@@ -28,7 +28,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     private typealias Write = (bytes: ByteBuffer, promise: EventLoopPromise<Void>?)
 
     /// How long a peer has to answer the end of TLS.
-    private static let patience = TimeAmount.seconds(1)
+    private static let shutdownTimeout = TimeAmount.seconds(1)
     /// How much the session may say by itself while the peer does not read: it answers each request for new keys.
     private static let maximumBacklog = 64 << 10
     /// How much is encrypted before it is handed on.
@@ -272,7 +272,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         join(promise)
         failWrites(ChannelError.ioOnClosedChannel)
         let this = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        timer = context.eventLoop.scheduleTask(in: Self.patience) {
+        timer = context.eventLoop.scheduleTask(in: Self.shutdownTimeout) {
             let (handler, context) = this.value
             if case .closing = handler.state { handler.closeNow(context, nil) }
         }

@@ -48,7 +48,7 @@ struct HostilePeerTests {
         #expect((1_000..<4_000).contains(count), "\(count)")
     }
 
-    @Test("Keys are not exchanged in finite fields, in which a server would compute for long at the word of a stranger")
+    @Test("Keys are not exchanged in finite fields, which would have a server compute for long")
     func finiteFields() throws {
         for group in ["ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192"] {
             let client = try RawClient(groups: group)

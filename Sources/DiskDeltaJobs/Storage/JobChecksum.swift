@@ -7,7 +7,7 @@ internal import GRDB
 /// Each value counts with its type and its length, so that none passes for two, nor for one of another column. The id is
 /// among them: a row, or a part of one, that stands at another job is damage. It is CRC-32C, as in the spools.
 enum JobChecksum {
-    /// Of whose the job is, `JobRow.ownerColumns`: with it one can be told that a job of his is damaged, and nobody else is.
+    /// Of whose the job is, `JobRow.ownerColumns`: with it the owner can be told that the job is damaged, and nobody else is.
     static func ofOwner(_ values: ArraySlice<DatabaseValue>) -> Int64 { checksum(values) }
 
     /// Of all columns but the checksums.

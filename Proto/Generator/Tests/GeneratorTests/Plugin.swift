@@ -24,7 +24,7 @@ enum Plugin {
         let arguments = [
             "--plugin=protoc-gen-diskdelta=\(path ?? "")",
             "--proto_path=\(folder.path)",
-            "--proto_path=\(tests.appending(path: "../../Proto").standardized.path)",
+            "--proto_path=\(tests.appending(path: "../../..").standardized.path)",
             // Where protobuf-c's and protobuf's own schemas are installed.
             "--proto_path=/usr/include",
             "--diskdelta_out=\(parameter):\(output.path)",

@@ -54,7 +54,7 @@ private enum Compiler {
         (try? run(["sh", "-c", "command -v cc && command -v protoc-gen-c"]).status) == 0
 
     static let repository: String = URL(filePath: #filePath).resolvingSymlinksInPath()
-        .deletingLastPathComponent().appending(path: "../../..").standardized.path
+        .deletingLastPathComponent().appending(path: "../../../../..").standardized.path
 
     /// Runs a program; gives its exit status and what it said on standard error.
     static func run(_ arguments: [String]) throws -> (status: Int32, messages: String) {
