@@ -455,6 +455,7 @@ static void test_the_end_stays(void **state)
         diskdelta_client *client = diskdelta_client_create(NULL);
         assert_int_equal(diskdelta_client_connect(client, fake_server_address(fixture->server), NULL), 0);
         diskdelta_get_virtual_disk_changes_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+        request.path = "disks/a.vhdx";
         diskdelta_call_options options = DISKDELTA_CALL_OPTIONS_INIT;
         options.patience_ms = DISKDELTA_OFF;
         diskdelta_changes *changes = diskdelta_get_virtual_disk_changes(client, &request, &options);

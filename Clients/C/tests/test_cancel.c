@@ -251,6 +251,7 @@ static void give_up_in_a_message_of_many(struct fixture *fixture, bool closes)
     bytes_free(&single);
     assert_int_equal(diskdelta_client_connect(fixture->client, fake_server_address(fixture->server), NULL), 0);
     diskdelta_get_virtual_disk_changes_request disk = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_REQUEST_INIT;
+    disk.path = "disks/a.vhdx";
     const diskdelta_get_virtual_disk_changes_request *disks[] = {&disk, &disk};
     diskdelta_get_virtual_disk_changes_batch_request request = DISKDELTA_GET_VIRTUAL_DISK_CHANGES_BATCH_REQUEST_INIT;
     request.disks = disks;
